@@ -1,0 +1,129 @@
+"""Time as it is passed around: a clock, the end of what may be waited for, and the wish to stop early.
+
+Nothing below a public method asks the operating system for the time or sleeps by itself, so tests turn the clock.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Optional, Protocol
+
+
+class Clock(Protocol):
+    """What time it is, and a way to let it pass."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back; only differences mean something."""
+        ...
+
+    def time(self) -> float:
+        """Seconds since 1970-01-01 UTC, as the machine believes."""
+        ...
+
+    def sleep(self, seconds: float, cancel: Optional[Cancel] = None) -> None:
+        """Let `seconds` pass, or fewer if `cancel` is canceled meanwhile."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def time(self) -> float:
+        return time.time()
+
+    def sleep(self, seconds: float, cancel: Optional[Cancel] = None) -> None:
+        if seconds <= 0:
+            return
+        if cancel is None:
+            time.sleep(seconds)
+        else:
+            cancel.wait(seconds)
+
+
+SYSTEM_CLOCK = SystemClock()
+
+
+class Cancel:
+    """A wish to stop, made from any thread, for all calls of the clients that were given it.
+
+        cancel = Cancel()
+        client.scoped(cancel=cancel).runs.get("r1")     # another thread: cancel.cancel() ends it at once
+
+    A canceled token stays canceled.
+    """
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._on_cancel: list[Callable[[], None]] = []
+
+    @property
+    def canceled(self) -> bool:
+        """True once `cancel` was called."""
+        return self._event.is_set()
+
+    def cancel(self) -> None:
+        """End every call under this token, and every one that is started later. Safe to call twice."""
+        with self._lock:
+            self._event.set()
+            waiting, self._on_cancel = self._on_cancel, []
+        for wake in waiting:
+            wake()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep until canceled (True) or until `seconds` passed (False)."""
+        return self._event.wait(seconds)
+
+    def subscribe(self, wake: Callable[[], None]) -> None:
+        """Call `wake` when canceled; at once if that has happened already."""
+        with self._lock:
+            if not self._event.is_set():
+                self._on_cancel.append(wake)
+                return
+        wake()
+
+    def unsubscribe(self, wake: Callable[[], None]) -> None:
+        """Forget `wake`; nothing happens if it is not there any more."""
+        with self._lock:
+            if wake in self._on_cancel:
+                self._on_cancel.remove(wake)
+
+
+class Deadline:
+    """An end, on a clock, and who may end it sooner: what travels down through retries, refreshes and reads.
+
+    Args:
+        clock: The clock it is measured on.
+        seconds: From now; None is never.
+        cancel: Ends it sooner; None is nobody.
+    """
+
+    __slots__ = ("cancel", "clock", "end")
+
+    def __init__(self, clock: Clock, seconds: Optional[float], cancel: Optional[Cancel] = None) -> None:
+        self.clock = clock
+        self.end = None if seconds is None else clock.monotonic() + seconds
+        self.cancel = cancel
+
+    def left(self) -> Optional[float]:
+        """Seconds left, never below 0; None if it never ends."""
+        return None if self.end is None else max(0.0, self.end - self.clock.monotonic())
+
+    @property
+    def expired(self) -> bool:
+        """True if no time is left."""
+        return self.end is not None and self.clock.monotonic() >= self.end
+
+    @property
+    def canceled(self) -> bool:
+        """True if the token behind it was canceled."""
+        return self.cancel is not None and self.cancel.canceled
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass on its clock; a cancel ends the sleep."""
+        self.clock.sleep(seconds, self.cancel)
