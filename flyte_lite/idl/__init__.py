@@ -6,7 +6,7 @@ protobuf until a name is taken from it. Everything in the folders below is writt
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from flyte_lite.idl._pool import message_class
 
@@ -36,4 +36,4 @@ def own(message: object, cls: type[M]) -> M:
     came: str = getattr(getattr(type(message), "DESCRIPTOR", None), "full_name", type(message).__qualname__)
     if came != wanted:
         raise TypeError(f"expected {wanted}, got {came}")
-    return cls.FromString(message.SerializeToString())
+    return cls.FromString(cast("Message", message).SerializeToString())

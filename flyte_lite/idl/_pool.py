@@ -7,8 +7,6 @@ protobuf than the one it was made for. Classes made here do neither, so an insta
 from __future__ import annotations
 
 import threading
-import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 if TYPE_CHECKING:
@@ -16,10 +14,9 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import Message
 
-_BLOB = Path(__file__).with_name("descriptors.bin")
-_PACKAGE = __package__ + "."
+_PACKAGE = __name__.rpartition(".")[0]
 
-# Reentrant, because making one class may need another. What is made under it is kept by its user, so it is rarely taken.
+# Reentrant, because a name is resolved under it and resolving may fill the pool. Names are kept, so it is rarely taken.
 _lock = threading.RLock()
 _pool: DescriptorPool | None = None
 _class_of: Callable[[Descriptor], type[Message]]
@@ -31,15 +28,20 @@ def pool() -> DescriptorPool:
     if _pool is None:
         with _lock:
             if _pool is None:
+                import pkgutil
+                import zlib
+
                 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+                blob = pkgutil.get_data(_PACKAGE, "descriptors.bin")
+                assert blob is not None, "only a loader that cannot read data files answers None"
                 filled = descriptor_pool.DescriptorPool()
-                for file in descriptor_pb2.FileDescriptorSet.FromString(zlib.decompress(_BLOB.read_bytes())).file:
+                for file in descriptor_pb2.FileDescriptorSet.FromString(zlib.decompress(blob)).file:
                     filled.AddSerializedFile(file.SerializeToString())
                 if hasattr(message_factory, "GetMessageClass"):
                     _class_of = message_factory.GetMessageClass
                 else:  # before protobuf 4.22
-                    _class_of = message_factory.MessageFactory(filled).GetPrototype
+                    _class_of = message_factory.MessageFactory(filled).GetPrototype  # type: ignore[attr-defined]
                 _pool = filled
     return _pool
 
@@ -58,14 +60,14 @@ def attributes(namespace: dict[str, Any]) -> tuple[Callable[[str], Any], Callabl
         namespace: The module's globals. What is looked up is stored there, so each name is resolved once.
     """
     module: str = namespace["__name__"]
-    path = module[len(_PACKAGE) : -len("_pb2")].replace(".", "/") + ".proto"
+    path = module[len(_PACKAGE) + 1 : -len("_pb2")].replace(".", "/") + ".proto"
 
     def getattr_(name: str) -> Any:
         # Python and its tools ask modules for all sorts of dunder names; that must not load protobuf.
         if not name.startswith("__"):
             with _lock:
                 try:
-                    namespace[name] = value = _resolve(pool().FindFileByName(path), name, module)
+                    namespace[name] = value = _resolve(pool().FindFileByName(path), name)
                 except KeyError:
                     pass
                 else:
@@ -82,7 +84,7 @@ def attributes(namespace: dict[str, Any]) -> tuple[Callable[[str], Any], Callabl
     return getattr_, dir_
 
 
-def _resolve(file: FileDescriptor, name: str, module: str) -> Any:
+def _resolve(file: FileDescriptor, name: str) -> Any:
     """What generated code would have under `name`; KeyError if nothing."""
     if name == "DESCRIPTOR":
         return file
