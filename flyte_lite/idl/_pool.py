@@ -76,9 +76,10 @@ def attributes(namespace: dict[str, Any]) -> tuple[Callable[[str], Any], Callabl
 
     def dir_() -> list[str]:
         file = pool().FindFileByName(path)
-        names = {*namespace, "DESCRIPTOR", *file.message_types_by_name, *file.enum_types_by_name}
+        # `keys` is spelled out: protobuf 4.21.1 iterates over the values of these mappings.
+        names = {*namespace, "DESCRIPTOR", *file.message_types_by_name.keys(), *file.enum_types_by_name.keys()}
         for enum in file.enum_types_by_name.values():
-            names.update(enum.values_by_name)
+            names.update(enum.values_by_name.keys())
         return sorted(names)
 
     return getattr_, dir_
