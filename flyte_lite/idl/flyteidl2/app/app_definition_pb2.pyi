@@ -45,13 +45,13 @@ class App(_message.Message):
         spec: Global___Spec | None = ...,
         status: Global___Status | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "spec", b"spec", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "spec", b"spec", "status", b"status"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "spec", b"spec", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "spec", b"spec", "status", b"status"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___App: _TypeAlias = App  # noqa: Y015
+Global___App: _TypeAlias = App
 
 @_typing.final
 class Meta(_message.Message):
@@ -71,9 +71,9 @@ class Meta(_message.Message):
             key: _builtins.str = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -100,13 +100,13 @@ class Meta(_message.Message):
         code_bundle_uri: _builtins.str = ...,
         source_code: _task_definition_pb2.SourceCode | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "source_code", b"source_code"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "source_code", b"source_code"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code_bundle_uri", b"code_bundle_uri", "id", b"id", "labels", b"labels", "revision", b"revision", "source_code", b"source_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code_bundle_uri", b"code_bundle_uri", "id", b"id", "labels", b"labels", "revision", b"revision", "source_code", b"source_code"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Meta: _TypeAlias = Meta  # noqa: Y015
+Global___Meta: _TypeAlias = Meta
 
 @_typing.final
 class Identifier(_message.Message):
@@ -130,13 +130,13 @@ class Identifier(_message.Message):
         domain: _builtins.str = ...,
         name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "org", b"org", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "org", b"org", "project", b"project"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Identifier: _TypeAlias = Identifier  # noqa: Y015
+Global___Identifier: _TypeAlias = Identifier
 
 @_typing.final
 class Spec(_message.Message):
@@ -144,7 +144,7 @@ class Spec(_message.Message):
 
     class _DesiredState:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _DesiredStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Spec._DesiredState.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -227,15 +227,15 @@ class Spec(_message.Message):
         timeouts: Global___TimeoutConfig | None = ...,
         cluster: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app_payload", b"app_payload", "autoscaling", b"autoscaling", "container", b"container", "creator", b"creator", "extended_resources", b"extended_resources", "images", b"images", "ingress", b"ingress", "inputs", b"inputs", "pod", b"pod", "profile", b"profile", "runtime_metadata", b"runtime_metadata", "security_context", b"security_context", "timeouts", b"timeouts"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app_payload", b"app_payload", "autoscaling", b"autoscaling", "container", b"container", "creator", b"creator", "extended_resources", b"extended_resources", "images", b"images", "ingress", b"ingress", "inputs", b"inputs", "pod", b"pod", "profile", b"profile", "runtime_metadata", b"runtime_metadata", "security_context", b"security_context", "timeouts", b"timeouts"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_payload", b"app_payload", "autoscaling", b"autoscaling", "cluster", b"cluster", "cluster_pool", b"cluster_pool", "container", b"container", "creator", b"creator", "desired_state", b"desired_state", "extended_resources", b"extended_resources", "images", b"images", "ingress", b"ingress", "inputs", b"inputs", "links", b"links", "pod", b"pod", "profile", b"profile", "runtime_metadata", b"runtime_metadata", "security_context", b"security_context", "timeouts", b"timeouts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_payload", b"app_payload", "autoscaling", b"autoscaling", "cluster", b"cluster", "cluster_pool", b"cluster_pool", "container", b"container", "creator", b"creator", "desired_state", b"desired_state", "extended_resources", b"extended_resources", "images", b"images", "ingress", b"ingress", "inputs", b"inputs", "links", b"links", "pod", b"pod", "profile", b"profile", "runtime_metadata", b"runtime_metadata", "security_context", b"security_context", "timeouts", b"timeouts"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_app_payload: _TypeAlias = _typing.Literal["container", "pod"]  # noqa: Y015
-    _WhichOneofArgType_app_payload: _TypeAlias = _typing.Literal["app_payload", b"app_payload"]  # noqa: Y015
+    _WhichOneofReturnType_app_payload: _TypeAlias = _typing.Literal["container", "pod"]
+    _WhichOneofArgType_app_payload: _TypeAlias = _typing.Literal["app_payload", b"app_payload"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_app_payload) -> _WhichOneofReturnType_app_payload | None: ...
 
-Global___Spec: _TypeAlias = Spec  # noqa: Y015
+Global___Spec: _TypeAlias = Spec
 
 @_typing.final
 class AutoscalingConfig(_message.Message):
@@ -259,13 +259,13 @@ class AutoscalingConfig(_message.Message):
         scaledown_period: _duration_pb2.Duration | None = ...,
         scaling_metric: Global___ScalingMetric | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["replicas", b"replicas", "scaledown_period", b"scaledown_period", "scaling_metric", b"scaling_metric"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["replicas", b"replicas", "scaledown_period", b"scaledown_period", "scaling_metric", b"scaling_metric"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["replicas", b"replicas", "scaledown_period", b"scaledown_period", "scaling_metric", b"scaling_metric"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replicas", b"replicas", "scaledown_period", b"scaledown_period", "scaling_metric", b"scaling_metric"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___AutoscalingConfig: _TypeAlias = AutoscalingConfig  # noqa: Y015
+Global___AutoscalingConfig: _TypeAlias = AutoscalingConfig
 
 @_typing.final
 class Replicas(_message.Message):
@@ -281,13 +281,13 @@ class Replicas(_message.Message):
         min: _builtins.int = ...,
         max: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max", b"max", "min", b"min"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max", b"max", "min", b"min"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Replicas: _TypeAlias = Replicas  # noqa: Y015
+Global___Replicas: _TypeAlias = Replicas
 
 @_typing.final
 class ScalingMetric(_message.Message):
@@ -307,15 +307,15 @@ class ScalingMetric(_message.Message):
         request_rate: Global___RequestRate | None = ...,
         concurrency: Global___Concurrency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "metric", b"metric", "request_rate", b"request_rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "metric", b"metric", "request_rate", b"request_rate"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "metric", b"metric", "request_rate", b"request_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "metric", b"metric", "request_rate", b"request_rate"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_metric: _TypeAlias = _typing.Literal["request_rate", "concurrency"]  # noqa: Y015
-    _WhichOneofArgType_metric: _TypeAlias = _typing.Literal["metric", b"metric"]  # noqa: Y015
+    _WhichOneofReturnType_metric: _TypeAlias = _typing.Literal["request_rate", "concurrency"]
+    _WhichOneofArgType_metric: _TypeAlias = _typing.Literal["metric", b"metric"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_metric) -> _WhichOneofReturnType_metric | None: ...
 
-Global___ScalingMetric: _TypeAlias = ScalingMetric  # noqa: Y015
+Global___ScalingMetric: _TypeAlias = ScalingMetric
 
 @_typing.final
 class RequestRate(_message.Message):
@@ -330,13 +330,13 @@ class RequestRate(_message.Message):
         *,
         target_value: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["target_value", b"target_value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["target_value", b"target_value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RequestRate: _TypeAlias = RequestRate  # noqa: Y015
+Global___RequestRate: _TypeAlias = RequestRate
 
 @_typing.final
 class Concurrency(_message.Message):
@@ -351,13 +351,13 @@ class Concurrency(_message.Message):
         *,
         target_value: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["target_value", b"target_value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["target_value", b"target_value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Concurrency: _TypeAlias = Concurrency  # noqa: Y015
+Global___Concurrency: _TypeAlias = Concurrency
 
 @_typing.final
 class IngressConfig(_message.Message):
@@ -377,13 +377,13 @@ class IngressConfig(_message.Message):
         subdomain: _builtins.str = ...,
         cname: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cname", b"cname", "private", b"private", "subdomain", b"subdomain"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cname", b"cname", "private", b"private", "subdomain", b"subdomain"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___IngressConfig: _TypeAlias = IngressConfig  # noqa: Y015
+Global___IngressConfig: _TypeAlias = IngressConfig
 
 @_typing.final
 class ImageSpecSet(_message.Message):
@@ -399,13 +399,13 @@ class ImageSpecSet(_message.Message):
         *,
         images: _abc.Iterable[Global___ImageSpec] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ImageSpecSet: _TypeAlias = ImageSpecSet  # noqa: Y015
+Global___ImageSpecSet: _TypeAlias = ImageSpecSet
 
 @_typing.final
 class ImageSpec(_message.Message):
@@ -421,13 +421,13 @@ class ImageSpec(_message.Message):
         tag: _builtins.str = ...,
         build_job_url: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_job_url", b"build_job_url", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_job_url", b"build_job_url", "tag", b"tag"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ImageSpec: _TypeAlias = ImageSpec  # noqa: Y015
+Global___ImageSpec: _TypeAlias = ImageSpec
 
 @_typing.final
 class SecurityContext(_message.Message):
@@ -449,13 +449,13 @@ class SecurityContext(_message.Message):
         secrets: _abc.Iterable[_security_pb2.Secret] | None = ...,
         allow_anonymous: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["run_as", b"run_as"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run_as", b"run_as"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_anonymous", b"allow_anonymous", "run_as", b"run_as", "secrets", b"secrets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_anonymous", b"allow_anonymous", "run_as", b"run_as", "secrets", b"secrets"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SecurityContext: _TypeAlias = SecurityContext  # noqa: Y015
+Global___SecurityContext: _TypeAlias = SecurityContext
 
 @_typing.final
 class Profile(_message.Message):
@@ -479,13 +479,13 @@ class Profile(_message.Message):
         short_description: _builtins.str = ...,
         icon_url: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["icon_url", b"icon_url", "name", b"name", "short_description", b"short_description", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["icon_url", b"icon_url", "name", b"name", "short_description", b"short_description", "type", b"type"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Profile: _TypeAlias = Profile  # noqa: Y015
+Global___Profile: _TypeAlias = Profile
 
 @_typing.final
 class InputList(_message.Message):
@@ -499,13 +499,13 @@ class InputList(_message.Message):
         *,
         items: _abc.Iterable[Global___Input] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___InputList: _TypeAlias = InputList  # noqa: Y015
+Global___InputList: _TypeAlias = InputList
 
 @_typing.final
 class Input(_message.Message):
@@ -535,15 +535,15 @@ class Input(_message.Message):
         app_id: Global___Identifier | None = ...,
         artifact_id: _artifact_id_pb2.ArtifactVersionId | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "artifact_id", b"artifact_id", "string_value", b"string_value", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "artifact_id", b"artifact_id", "string_value", b"string_value", "value", b"value"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "artifact_id", b"artifact_id", "name", b"name", "string_value", b"string_value", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "artifact_id", b"artifact_id", "name", b"name", "string_value", b"string_value", "value", b"value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["string_value", "app_id", "artifact_id"]  # noqa: Y015
-    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["string_value", "app_id", "artifact_id"]
+    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
 
-Global___Input: _TypeAlias = Input  # noqa: Y015
+Global___Input: _TypeAlias = Input
 
 @_typing.final
 class Link(_message.Message):
@@ -564,13 +564,13 @@ class Link(_message.Message):
         title: _builtins.str = ...,
         is_relative: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_relative", b"is_relative", "path", b"path", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_relative", b"is_relative", "path", b"path", "title", b"title"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Link: _TypeAlias = Link  # noqa: Y015
+Global___Link: _TypeAlias = Link
 
 @_typing.final
 class TimeoutConfig(_message.Message):
@@ -584,13 +584,13 @@ class TimeoutConfig(_message.Message):
         *,
         request_timeout: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request_timeout", b"request_timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request_timeout", b"request_timeout"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_timeout", b"request_timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_timeout", b"request_timeout"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TimeoutConfig: _TypeAlias = TimeoutConfig  # noqa: Y015
+Global___TimeoutConfig: _TypeAlias = TimeoutConfig
 
 @_typing.final
 class Status(_message.Message):
@@ -600,7 +600,7 @@ class Status(_message.Message):
 
     class _DeploymentStatus:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _DeploymentStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Status._DeploymentStatus.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -635,7 +635,7 @@ class Status(_message.Message):
 
     class _Substate:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _SubstateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Status._Substate.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -717,13 +717,13 @@ class Status(_message.Message):
         last_started_at: _timestamp_pb2.Timestamp | None = ...,
         last_assigned_cluster: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "ingress", b"ingress", "k8s_metadata", b"k8s_metadata", "last_started_at", b"last_started_at", "last_updated_at", b"last_updated_at", "lease_expiration", b"lease_expiration", "materialized_inputs", b"materialized_inputs"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "ingress", b"ingress", "k8s_metadata", b"k8s_metadata", "last_started_at", b"last_started_at", "last_updated_at", b"last_updated_at", "lease_expiration", b"lease_expiration", "materialized_inputs", b"materialized_inputs"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned_cluster", b"assigned_cluster", "conditions", b"conditions", "created_at", b"created_at", "current_replicas", b"current_replicas", "ingress", b"ingress", "k8s_metadata", b"k8s_metadata", "last_assigned_cluster", b"last_assigned_cluster", "last_started_at", b"last_started_at", "last_updated_at", b"last_updated_at", "lease_expiration", b"lease_expiration", "materialized_inputs", b"materialized_inputs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned_cluster", b"assigned_cluster", "conditions", b"conditions", "created_at", b"created_at", "current_replicas", b"current_replicas", "ingress", b"ingress", "k8s_metadata", b"k8s_metadata", "last_assigned_cluster", b"last_assigned_cluster", "last_started_at", b"last_started_at", "last_updated_at", b"last_updated_at", "lease_expiration", b"lease_expiration", "materialized_inputs", b"materialized_inputs"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Status: _TypeAlias = Status  # noqa: Y015
+Global___Status: _TypeAlias = Status
 
 @_typing.final
 class Ingress(_message.Message):
@@ -742,13 +742,13 @@ class Ingress(_message.Message):
         cname_url: _builtins.str = ...,
         vpc_url: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cname_url", b"cname_url", "public_url", b"public_url", "vpc_url", b"vpc_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cname_url", b"cname_url", "public_url", b"public_url", "vpc_url", b"vpc_url"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Ingress: _TypeAlias = Ingress  # noqa: Y015
+Global___Ingress: _TypeAlias = Ingress
 
 @_typing.final
 class Condition(_message.Message):
@@ -786,13 +786,13 @@ class Condition(_message.Message):
         substate: Global___Status.Substate.ValueType = ...,
         deployment_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "last_transition_time", b"last_transition_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "last_transition_time", b"last_transition_time"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "deployment_id", b"deployment_id", "deployment_status", b"deployment_status", "last_transition_time", b"last_transition_time", "message", b"message", "revision", b"revision", "substate", b"substate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "deployment_id", b"deployment_id", "deployment_status", b"deployment_status", "last_transition_time", b"last_transition_time", "message", b"message", "revision", b"revision", "substate", b"substate"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Condition: _TypeAlias = Condition  # noqa: Y015
+Global___Condition: _TypeAlias = Condition
 
 @_typing.final
 class K8sMetadata(_message.Message):
@@ -805,13 +805,13 @@ class K8sMetadata(_message.Message):
         *,
         namespace: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___K8sMetadata: _TypeAlias = K8sMetadata  # noqa: Y015
+Global___K8sMetadata: _TypeAlias = K8sMetadata
 
 @_typing.final
 class MaterializedInputs(_message.Message):
@@ -830,13 +830,13 @@ class MaterializedInputs(_message.Message):
         items: _abc.Iterable[Global___MaterializedInput] | None = ...,
         revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "revision", b"revision"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___MaterializedInputs: _TypeAlias = MaterializedInputs  # noqa: Y015
+Global___MaterializedInputs: _TypeAlias = MaterializedInputs
 
 @_typing.final
 class MaterializedInput(_message.Message):
@@ -853,12 +853,12 @@ class MaterializedInput(_message.Message):
         name: _builtins.str = ...,
         artifact_id: _artifact_id_pb2.ArtifactID | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "value", b"value"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "name", b"name", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "name", b"name", "value", b"value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["artifact_id"]  # noqa: Y015
-    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["artifact_id"]
+    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
 
-Global___MaterializedInput: _TypeAlias = MaterializedInput  # noqa: Y015
+Global___MaterializedInput: _TypeAlias = MaterializedInput

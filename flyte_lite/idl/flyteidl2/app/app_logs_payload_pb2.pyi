@@ -45,15 +45,15 @@ class TailLogsRequest(_message.Message):
         replica_id: _replica_definition_pb2.ReplicaIdentifier | None = ...,
         source: _payload_pb2.LogsSource.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "replica_id", b"replica_id", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "replica_id", b"replica_id", "target", b"target"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "replica_id", b"replica_id", "source", b"source", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "replica_id", b"replica_id", "source", b"source", "target", b"target"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["app_id", "replica_id"]  # noqa: Y015
-    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["app_id", "replica_id"]
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
-Global___TailLogsRequest: _TypeAlias = TailLogsRequest  # noqa: Y015
+Global___TailLogsRequest: _TypeAlias = TailLogsRequest
 
 @_typing.final
 class TailLogsResponse(_message.Message):
@@ -78,15 +78,15 @@ class TailLogsResponse(_message.Message):
         log_lines: _payload_pb2.LogLines | None = ...,
         batches: Global___LogLinesBatch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "log_lines", b"log_lines", "replicas", b"replicas", "resp", b"resp"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "log_lines", b"log_lines", "replicas", b"replicas", "resp", b"resp"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "log_lines", b"log_lines", "replicas", b"replicas", "resp", b"resp"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "log_lines", b"log_lines", "replicas", b"replicas", "resp", b"resp"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_resp: _TypeAlias = _typing.Literal["replicas", "log_lines", "batches"]  # noqa: Y015
-    _WhichOneofArgType_resp: _TypeAlias = _typing.Literal["resp", b"resp"]  # noqa: Y015
+    _WhichOneofReturnType_resp: _TypeAlias = _typing.Literal["replicas", "log_lines", "batches"]
+    _WhichOneofArgType_resp: _TypeAlias = _typing.Literal["resp", b"resp"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_resp) -> _WhichOneofReturnType_resp | None: ...
 
-Global___TailLogsResponse: _TypeAlias = TailLogsResponse  # noqa: Y015
+Global___TailLogsResponse: _TypeAlias = TailLogsResponse
 
 @_typing.final
 class ReplicaIdentifierList(_message.Message):
@@ -100,13 +100,13 @@ class ReplicaIdentifierList(_message.Message):
         *,
         replicas: _abc.Iterable[_replica_definition_pb2.ReplicaIdentifier] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["replicas", b"replicas"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replicas", b"replicas"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ReplicaIdentifierList: _TypeAlias = ReplicaIdentifierList  # noqa: Y015
+Global___ReplicaIdentifierList: _TypeAlias = ReplicaIdentifierList
 
 @_typing.final
 class LogLinesBatch(_message.Message):
@@ -120,13 +120,13 @@ class LogLinesBatch(_message.Message):
         *,
         logs: _abc.Iterable[Global___LogLines] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["logs", b"logs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["logs", b"logs"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___LogLinesBatch: _TypeAlias = LogLinesBatch  # noqa: Y015
+Global___LogLinesBatch: _TypeAlias = LogLinesBatch
 
 @_typing.final
 class LogLines(_message.Message):
@@ -154,10 +154,10 @@ class LogLines(_message.Message):
         structured_lines: _abc.Iterable[_payload_pb2.LogLine] | None = ...,
         source: _payload_pb2.LogLineSource.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["replica_id", b"replica_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["replica_id", b"replica_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "replica_id", b"replica_id", "source", b"source", "structured_lines", b"structured_lines"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "replica_id", b"replica_id", "source", b"source", "structured_lines", b"structured_lines"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___LogLines: _TypeAlias = LogLines  # noqa: Y015
+Global___LogLines: _TypeAlias = LogLines

@@ -31,13 +31,13 @@ class CreateRequest(_message.Message):
         *,
         app: _app_definition_pb2.App | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CreateRequest: _TypeAlias = CreateRequest  # noqa: Y015
+Global___CreateRequest: _TypeAlias = CreateRequest
 
 @_typing.final
 class CreateResponse(_message.Message):
@@ -51,13 +51,13 @@ class CreateResponse(_message.Message):
         *,
         app: _app_definition_pb2.App | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CreateResponse: _TypeAlias = CreateResponse  # noqa: Y015
+Global___CreateResponse: _TypeAlias = CreateResponse
 
 @_typing.final
 class DeleteRequest(_message.Message):
@@ -71,13 +71,13 @@ class DeleteRequest(_message.Message):
         *,
         app_id: _app_definition_pb2.Identifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeleteRequest: _TypeAlias = DeleteRequest  # noqa: Y015
+Global___DeleteRequest: _TypeAlias = DeleteRequest
 
 @_typing.final
 class DeleteResponse(_message.Message):
@@ -86,13 +86,13 @@ class DeleteResponse(_message.Message):
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeleteResponse: _TypeAlias = DeleteResponse  # noqa: Y015
+Global___DeleteResponse: _TypeAlias = DeleteResponse
 
 @_typing.final
 class GetRequest(_message.Message):
@@ -112,15 +112,15 @@ class GetRequest(_message.Message):
         app_id: _app_definition_pb2.Identifier | None = ...,
         ingress: _app_definition_pb2.Ingress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "identifier", b"identifier", "ingress", b"ingress"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "identifier", b"identifier", "ingress", b"ingress"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "identifier", b"identifier", "ingress", b"ingress"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "identifier", b"identifier", "ingress", b"ingress"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_identifier: _TypeAlias = _typing.Literal["app_id", "ingress"]  # noqa: Y015
-    _WhichOneofArgType_identifier: _TypeAlias = _typing.Literal["identifier", b"identifier"]  # noqa: Y015
+    _WhichOneofReturnType_identifier: _TypeAlias = _typing.Literal["app_id", "ingress"]
+    _WhichOneofArgType_identifier: _TypeAlias = _typing.Literal["identifier", b"identifier"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_identifier) -> _WhichOneofReturnType_identifier | None: ...
 
-Global___GetRequest: _TypeAlias = GetRequest  # noqa: Y015
+Global___GetRequest: _TypeAlias = GetRequest
 
 @_typing.final
 class GetResponse(_message.Message):
@@ -134,13 +134,13 @@ class GetResponse(_message.Message):
         *,
         app: _app_definition_pb2.App | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetResponse: _TypeAlias = GetResponse  # noqa: Y015
+Global___GetResponse: _TypeAlias = GetResponse
 
 @_typing.final
 class LeaseRequest(_message.Message):
@@ -156,13 +156,13 @@ class LeaseRequest(_message.Message):
         *,
         id: _identifier_pb2.ClusterIdentifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___LeaseRequest: _TypeAlias = LeaseRequest  # noqa: Y015
+Global___LeaseRequest: _TypeAlias = LeaseRequest
 
 @_typing.final
 class LeaseResponse(_message.Message):
@@ -176,13 +176,13 @@ class LeaseResponse(_message.Message):
         *,
         apps: _abc.Iterable[_app_definition_pb2.App] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apps", b"apps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apps", b"apps"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___LeaseResponse: _TypeAlias = LeaseResponse  # noqa: Y015
+Global___LeaseResponse: _TypeAlias = LeaseResponse
 
 @_typing.final
 class ListRequest(_message.Message):
@@ -218,15 +218,15 @@ class ListRequest(_message.Message):
         disable_identity_enrichment: _builtins.bool = ...,
         include_total_count: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "cluster_id", b"cluster_id", "filter_by", b"filter_by", "org", b"org", "project", b"project", "request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "cluster_id", b"cluster_id", "filter_by", b"filter_by", "org", b"org", "project", b"project", "request", b"request"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "cluster_id", b"cluster_id", "disable_identity_enrichment", b"disable_identity_enrichment", "filter_by", b"filter_by", "include_total_count", b"include_total_count", "org", b"org", "project", b"project", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "cluster_id", b"cluster_id", "disable_identity_enrichment", b"disable_identity_enrichment", "filter_by", b"filter_by", "include_total_count", b"include_total_count", "org", b"org", "project", b"project", "request", b"request"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_filter_by: _TypeAlias = _typing.Literal["org", "cluster_id", "project", "artifact"]  # noqa: Y015
-    _WhichOneofArgType_filter_by: _TypeAlias = _typing.Literal["filter_by", b"filter_by"]  # noqa: Y015
+    _WhichOneofReturnType_filter_by: _TypeAlias = _typing.Literal["org", "cluster_id", "project", "artifact"]
+    _WhichOneofArgType_filter_by: _TypeAlias = _typing.Literal["filter_by", b"filter_by"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_filter_by) -> _WhichOneofReturnType_filter_by | None: ...
 
-Global___ListRequest: _TypeAlias = ListRequest  # noqa: Y015
+Global___ListRequest: _TypeAlias = ListRequest
 
 @_typing.final
 class ConsumedArtifactFilter(_message.Message):
@@ -250,13 +250,13 @@ class ConsumedArtifactFilter(_message.Message):
         name: _builtins.str = ...,
         version: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "project", b"project", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "project", b"project", "version", b"version"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ConsumedArtifactFilter: _TypeAlias = ConsumedArtifactFilter  # noqa: Y015
+Global___ConsumedArtifactFilter: _TypeAlias = ConsumedArtifactFilter
 
 @_typing.final
 class ListResponse(_message.Message):
@@ -277,13 +277,13 @@ class ListResponse(_message.Message):
         token: _builtins.str = ...,
         total_count: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apps", b"apps", "token", b"token", "total_count", b"total_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apps", b"apps", "token", b"token", "total_count", b"total_count"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListResponse: _TypeAlias = ListResponse  # noqa: Y015
+Global___ListResponse: _TypeAlias = ListResponse
 
 @_typing.final
 class UpdateRequest(_message.Message):
@@ -303,13 +303,13 @@ class UpdateRequest(_message.Message):
         app: _app_definition_pb2.App | None = ...,
         reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "reason", b"reason"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UpdateRequest: _TypeAlias = UpdateRequest  # noqa: Y015
+Global___UpdateRequest: _TypeAlias = UpdateRequest
 
 @_typing.final
 class UpdateResponse(_message.Message):
@@ -323,13 +323,13 @@ class UpdateResponse(_message.Message):
         *,
         app: _app_definition_pb2.App | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UpdateResponse: _TypeAlias = UpdateResponse  # noqa: Y015
+Global___UpdateResponse: _TypeAlias = UpdateResponse
 
 @_typing.final
 class UpdateStatusRequest(_message.Message):
@@ -343,13 +343,13 @@ class UpdateStatusRequest(_message.Message):
         *,
         app: _app_definition_pb2.App | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UpdateStatusRequest: _TypeAlias = UpdateStatusRequest  # noqa: Y015
+Global___UpdateStatusRequest: _TypeAlias = UpdateStatusRequest
 
 @_typing.final
 class UpdateStatusResponse(_message.Message):
@@ -363,13 +363,13 @@ class UpdateStatusResponse(_message.Message):
         *,
         app: _app_definition_pb2.App | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UpdateStatusResponse: _TypeAlias = UpdateStatusResponse  # noqa: Y015
+Global___UpdateStatusResponse: _TypeAlias = UpdateStatusResponse
 
 @_typing.final
 class WatchRequest(_message.Message):
@@ -394,15 +394,15 @@ class WatchRequest(_message.Message):
         project: _identifier_pb2.ProjectIdentifier | None = ...,
         app_id: _app_definition_pb2.Identifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "cluster_id", b"cluster_id", "org", b"org", "project", b"project", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "cluster_id", b"cluster_id", "org", b"org", "project", b"project", "target", b"target"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "cluster_id", b"cluster_id", "org", b"org", "project", b"project", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "cluster_id", b"cluster_id", "org", b"org", "project", b"project", "target", b"target"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["org", "cluster_id", "project", "app_id"]  # noqa: Y015
-    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["org", "cluster_id", "project", "app_id"]
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
-Global___WatchRequest: _TypeAlias = WatchRequest  # noqa: Y015
+Global___WatchRequest: _TypeAlias = WatchRequest
 
 @_typing.final
 class WatchResponse(_message.Message):
@@ -426,15 +426,15 @@ class WatchResponse(_message.Message):
         update_event: Global___UpdateEvent | None = ...,
         delete_event: Global___DeleteEvent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_event", b"create_event", "delete_event", b"delete_event", "event", b"event", "update_event", b"update_event"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_event", b"create_event", "delete_event", b"delete_event", "event", b"event", "update_event", b"update_event"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_event", b"create_event", "delete_event", b"delete_event", "event", b"event", "update_event", b"update_event"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_event", b"create_event", "delete_event", b"delete_event", "event", b"event", "update_event", b"update_event"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["create_event", "update_event", "delete_event"]  # noqa: Y015
-    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["create_event", "update_event", "delete_event"]
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
-Global___WatchResponse: _TypeAlias = WatchResponse  # noqa: Y015
+Global___WatchResponse: _TypeAlias = WatchResponse
 
 @_typing.final
 class CreateEvent(_message.Message):
@@ -448,13 +448,13 @@ class CreateEvent(_message.Message):
         *,
         app: _app_definition_pb2.App | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CreateEvent: _TypeAlias = CreateEvent  # noqa: Y015
+Global___CreateEvent: _TypeAlias = CreateEvent
 
 @_typing.final
 class UpdateEvent(_message.Message):
@@ -474,13 +474,13 @@ class UpdateEvent(_message.Message):
         updated_app: _app_definition_pb2.App | None = ...,
         old_app: _app_definition_pb2.App | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["old_app", b"old_app", "updated_app", b"updated_app"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["old_app", b"old_app", "updated_app", b"updated_app"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["old_app", b"old_app", "updated_app", b"updated_app"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["old_app", b"old_app", "updated_app", b"updated_app"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UpdateEvent: _TypeAlias = UpdateEvent  # noqa: Y015
+Global___UpdateEvent: _TypeAlias = UpdateEvent
 
 @_typing.final
 class DeleteEvent(_message.Message):
@@ -494,10 +494,10 @@ class DeleteEvent(_message.Message):
         *,
         app: _app_definition_pb2.App | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeleteEvent: _TypeAlias = DeleteEvent  # noqa: Y015
+Global___DeleteEvent: _TypeAlias = DeleteEvent

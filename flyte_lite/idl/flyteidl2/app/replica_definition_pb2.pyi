@@ -30,10 +30,10 @@ class ReplicaIdentifier(_message.Message):
         app_id: _app_definition_pb2.Identifier | None = ...,
         name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "name", b"name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ReplicaIdentifier: _TypeAlias = ReplicaIdentifier  # noqa: Y015
+Global___ReplicaIdentifier: _TypeAlias = ReplicaIdentifier

@@ -23,16 +23,18 @@ class GetOAuth2MetadataRequest(_message.Message):
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetOAuth2MetadataRequest: _TypeAlias = GetOAuth2MetadataRequest  # noqa: Y015
+Global___GetOAuth2MetadataRequest: _TypeAlias = GetOAuth2MetadataRequest
 
 @_typing.final
 class GetOAuth2MetadataResponse(_message.Message):
+    """The fields of RFC 8414 under their own names."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ISSUER_FIELD_NUMBER: _builtins.int
@@ -51,9 +53,7 @@ class GetOAuth2MetadataResponse(_message.Message):
     jwks_uri: _builtins.str
     device_authorization_endpoint: _builtins.str
     @_builtins.property
-    def response_types_supported(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names in this message are those of RFC 8414."""
-
+    def response_types_supported(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def scopes_supported(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -76,13 +76,13 @@ class GetOAuth2MetadataResponse(_message.Message):
         grant_types_supported: _abc.Iterable[_builtins.str] | None = ...,
         device_authorization_endpoint: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization_endpoint", b"authorization_endpoint", "code_challenge_methods_supported", b"code_challenge_methods_supported", "device_authorization_endpoint", b"device_authorization_endpoint", "grant_types_supported", b"grant_types_supported", "issuer", b"issuer", "jwks_uri", b"jwks_uri", "response_types_supported", b"response_types_supported", "scopes_supported", b"scopes_supported", "token_endpoint", b"token_endpoint", "token_endpoint_auth_methods_supported", b"token_endpoint_auth_methods_supported"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization_endpoint", b"authorization_endpoint", "code_challenge_methods_supported", b"code_challenge_methods_supported", "device_authorization_endpoint", b"device_authorization_endpoint", "grant_types_supported", b"grant_types_supported", "issuer", b"issuer", "jwks_uri", b"jwks_uri", "response_types_supported", b"response_types_supported", "scopes_supported", b"scopes_supported", "token_endpoint", b"token_endpoint", "token_endpoint_auth_methods_supported", b"token_endpoint_auth_methods_supported"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetOAuth2MetadataResponse: _TypeAlias = GetOAuth2MetadataResponse  # noqa: Y015
+Global___GetOAuth2MetadataResponse: _TypeAlias = GetOAuth2MetadataResponse
 
 @_typing.final
 class GetPublicClientConfigRequest(_message.Message):
@@ -91,13 +91,13 @@ class GetPublicClientConfigRequest(_message.Message):
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetPublicClientConfigRequest: _TypeAlias = GetPublicClientConfigRequest  # noqa: Y015
+Global___GetPublicClientConfigRequest: _TypeAlias = GetPublicClientConfigRequest
 
 @_typing.final
 class GetPublicClientConfigResponse(_message.Message):
@@ -112,7 +112,7 @@ class GetPublicClientConfigResponse(_message.Message):
     DATAPLANE_DOMAIN_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     redirect_uri: _builtins.str
-    """Where the browser returns to: a port of this machine."""
+    """Where the browser returns to: a port on the user's own machine."""
     authorization_metadata_key: _builtins.str
     """The header that takes the token; "authorization" if empty. Union uses another."""
     service_http_endpoint: _builtins.str
@@ -132,10 +132,10 @@ class GetPublicClientConfigResponse(_message.Message):
         audience: _builtins.str = ...,
         dataplane_domain: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "authorization_metadata_key", b"authorization_metadata_key", "client_id", b"client_id", "dataplane_domain", b"dataplane_domain", "redirect_uri", b"redirect_uri", "scopes", b"scopes", "service_http_endpoint", b"service_http_endpoint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "authorization_metadata_key", b"authorization_metadata_key", "client_id", b"client_id", "dataplane_domain", b"dataplane_domain", "redirect_uri", b"redirect_uri", "scopes", b"scopes", "service_http_endpoint", b"service_http_endpoint"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetPublicClientConfigResponse: _TypeAlias = GetPublicClientConfigResponse  # noqa: Y015
+Global___GetPublicClientConfigResponse: _TypeAlias = GetPublicClientConfigResponse

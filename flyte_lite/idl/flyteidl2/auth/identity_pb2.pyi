@@ -22,13 +22,13 @@ class UserInfoRequest(_message.Message):
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UserInfoRequest: _TypeAlias = UserInfoRequest  # noqa: Y015
+Global___UserInfoRequest: _TypeAlias = UserInfoRequest
 
 @_typing.final
 class UserInfoResponse(_message.Message):
@@ -65,10 +65,10 @@ class UserInfoResponse(_message.Message):
         picture: _builtins.str = ...,
         additional_claims: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["additional_claims", b"additional_claims"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["additional_claims", b"additional_claims"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["additional_claims", b"additional_claims", "email", b"email", "family_name", b"family_name", "given_name", b"given_name", "name", b"name", "picture", b"picture", "preferred_username", b"preferred_username", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["additional_claims", b"additional_claims", "email", b"email", "family_name", b"family_name", "given_name", b"given_name", "name", b"name", "picture", b"picture", "preferred_username", b"preferred_username", "subject", b"subject"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UserInfoResponse: _TypeAlias = UserInfoResponse  # noqa: Y015
+Global___UserInfoResponse: _TypeAlias = UserInfoResponse

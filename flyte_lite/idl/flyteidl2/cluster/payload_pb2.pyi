@@ -24,7 +24,7 @@ class SelectClusterRequest(_message.Message):
 
     class _Operation:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _OperationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[SelectClusterRequest._Operation.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -106,15 +106,15 @@ class SelectClusterRequest(_message.Message):
         queue_id: _identifier_pb2.QueueIdentifier | None = ...,
         operation: Global___SelectClusterRequest.Operation.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_attempt_id", b"action_attempt_id", "action_id", b"action_id", "app_id", b"app_id", "cluster_id", b"cluster_id", "cluster_pool_id", b"cluster_pool_id", "domain_id", b"domain_id", "org_id", b"org_id", "project_id", b"project_id", "queue_id", b"queue_id", "resource", b"resource", "task_id", b"task_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_attempt_id", b"action_attempt_id", "action_id", b"action_id", "app_id", b"app_id", "cluster_id", b"cluster_id", "cluster_pool_id", b"cluster_pool_id", "domain_id", b"domain_id", "org_id", b"org_id", "project_id", b"project_id", "queue_id", b"queue_id", "resource", b"resource", "task_id", b"task_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_attempt_id", b"action_attempt_id", "action_id", b"action_id", "app_id", b"app_id", "cluster_id", b"cluster_id", "cluster_pool_id", b"cluster_pool_id", "domain_id", b"domain_id", "operation", b"operation", "org_id", b"org_id", "project_id", b"project_id", "queue_id", b"queue_id", "resource", b"resource", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_attempt_id", b"action_attempt_id", "action_id", b"action_id", "app_id", b"app_id", "cluster_id", b"cluster_id", "cluster_pool_id", b"cluster_pool_id", "domain_id", b"domain_id", "operation", b"operation", "org_id", b"org_id", "project_id", b"project_id", "queue_id", b"queue_id", "resource", b"resource", "task_id", b"task_id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["org_id", "project_id", "task_id", "action_id", "action_attempt_id", "app_id", "cluster_pool_id", "domain_id", "cluster_id", "queue_id"]  # noqa: Y015
-    _WhichOneofArgType_resource: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["org_id", "project_id", "task_id", "action_id", "action_attempt_id", "app_id", "cluster_pool_id", "domain_id", "cluster_id", "queue_id"]
+    _WhichOneofArgType_resource: _TypeAlias = _typing.Literal["resource", b"resource"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_resource) -> _WhichOneofReturnType_resource | None: ...
 
-Global___SelectClusterRequest: _TypeAlias = SelectClusterRequest  # noqa: Y015
+Global___SelectClusterRequest: _TypeAlias = SelectClusterRequest
 
 @_typing.final
 class SelectClusterResponse(_message.Message):
@@ -132,10 +132,10 @@ class SelectClusterResponse(_message.Message):
         cluster_endpoint: _builtins.str = ...,
         cluster: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "cluster_endpoint", b"cluster_endpoint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "cluster_endpoint", b"cluster_endpoint"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SelectClusterResponse: _TypeAlias = SelectClusterResponse  # noqa: Y015
+Global___SelectClusterResponse: _TypeAlias = SelectClusterResponse

@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _Action:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -64,7 +64,7 @@ ACTION_EDIT_CLUSTER_RELATED_ATTRIBUTES: Action.ValueType  # 14
 ACTION_EDIT_UNUSED_ATTRIBUTES: Action.ValueType  # 15
 ACTION_SUPPORT_SYSTEM_LOGS: Action.ValueType  # 16
 ACTION_VIEW_IDENTITIES: Action.ValueType  # 17
-Global___Action: _TypeAlias = Action  # noqa: Y015
+Global___Action: _TypeAlias = Action
 
 @_typing.final
 class Permission(_message.Message):
@@ -84,13 +84,13 @@ class Permission(_message.Message):
         resource: Global___Resource | None = ...,
         actions: _abc.Iterable[Global___Action.ValueType] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "resource", b"resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "resource", b"resource"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Permission: _TypeAlias = Permission  # noqa: Y015
+Global___Permission: _TypeAlias = Permission
 
 @_typing.final
 class Resource(_message.Message):
@@ -126,15 +126,15 @@ class Resource(_message.Message):
         launch_plan: Global___LaunchPlan | None = ...,
         cluster: _identifier_pb2.ClusterIdentifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "domain", b"domain", "launch_plan", b"launch_plan", "organization", b"organization", "project", b"project", "resource", b"resource", "workflow", b"workflow"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "domain", b"domain", "launch_plan", b"launch_plan", "organization", b"organization", "project", b"project", "resource", b"resource", "workflow", b"workflow"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "domain", b"domain", "launch_plan", b"launch_plan", "organization", b"organization", "project", b"project", "resource", b"resource", "workflow", b"workflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "domain", b"domain", "launch_plan", b"launch_plan", "organization", b"organization", "project", b"project", "resource", b"resource", "workflow", b"workflow"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["organization", "domain", "project", "workflow", "launch_plan", "cluster"]  # noqa: Y015
-    _WhichOneofArgType_resource: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["organization", "domain", "project", "workflow", "launch_plan", "cluster"]
+    _WhichOneofArgType_resource: _TypeAlias = _typing.Literal["resource", b"resource"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_resource) -> _WhichOneofReturnType_resource | None: ...
 
-Global___Resource: _TypeAlias = Resource  # noqa: Y015
+Global___Resource: _TypeAlias = Resource
 
 @_typing.final
 class Organization(_message.Message):
@@ -147,13 +147,13 @@ class Organization(_message.Message):
         *,
         name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Organization: _TypeAlias = Organization  # noqa: Y015
+Global___Organization: _TypeAlias = Organization
 
 @_typing.final
 class Domain(_message.Message):
@@ -170,13 +170,13 @@ class Domain(_message.Message):
         name: _builtins.str = ...,
         organization: Global___Organization | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["organization", b"organization"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["organization", b"organization"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "organization", b"organization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "organization", b"organization"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Domain: _TypeAlias = Domain  # noqa: Y015
+Global___Domain: _TypeAlias = Domain
 
 @_typing.final
 class Project(_message.Message):
@@ -193,13 +193,13 @@ class Project(_message.Message):
         name: _builtins.str = ...,
         domain: Global___Domain | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Project: _TypeAlias = Project  # noqa: Y015
+Global___Project: _TypeAlias = Project
 
 @_typing.final
 class Workflow(_message.Message):
@@ -218,13 +218,13 @@ class Workflow(_message.Message):
         name: _builtins.str = ...,
         project: Global___Project | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "project", b"project"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Workflow: _TypeAlias = Workflow  # noqa: Y015
+Global___Workflow: _TypeAlias = Workflow
 
 @_typing.final
 class LaunchPlan(_message.Message):
@@ -241,10 +241,10 @@ class LaunchPlan(_message.Message):
         name: _builtins.str = ...,
         project: Global___Project | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "project", b"project"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___LaunchPlan: _TypeAlias = LaunchPlan  # noqa: Y015
+Global___LaunchPlan: _TypeAlias = LaunchPlan

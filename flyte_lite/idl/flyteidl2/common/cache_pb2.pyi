@@ -29,10 +29,10 @@ class CacheMetadata(_message.Message):
         *,
         source_action_attempt: _identifier_pb2.ActionAttemptIdentifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["source_action_attempt", b"source_action_attempt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["source_action_attempt", b"source_action_attempt"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["source_action_attempt", b"source_action_attempt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source_action_attempt", b"source_action_attempt"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CacheMetadata: _TypeAlias = CacheMetadata  # noqa: Y015
+Global___CacheMetadata: _TypeAlias = CacheMetadata

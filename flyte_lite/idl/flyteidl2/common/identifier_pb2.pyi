@@ -27,13 +27,13 @@ class OrgIdentifier(_message.Message):
         *,
         name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___OrgIdentifier: _TypeAlias = OrgIdentifier  # noqa: Y015
+Global___OrgIdentifier: _TypeAlias = OrgIdentifier
 
 @_typing.final
 class DomainIdentifier(_message.Message):
@@ -49,13 +49,13 @@ class DomainIdentifier(_message.Message):
         organization: _builtins.str = ...,
         name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "organization", b"organization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "organization", b"organization"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DomainIdentifier: _TypeAlias = DomainIdentifier  # noqa: Y015
+Global___DomainIdentifier: _TypeAlias = DomainIdentifier
 
 @_typing.final
 class ProjectIdentifier(_message.Message):
@@ -76,13 +76,13 @@ class ProjectIdentifier(_message.Message):
         domain: _builtins.str = ...,
         name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "organization", b"organization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "organization", b"organization"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ProjectIdentifier: _TypeAlias = ProjectIdentifier  # noqa: Y015
+Global___ProjectIdentifier: _TypeAlias = ProjectIdentifier
 
 @_typing.final
 class RunIdentifier(_message.Message):
@@ -108,13 +108,13 @@ class RunIdentifier(_message.Message):
         domain: _builtins.str = ...,
         name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "org", b"org", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "org", b"org", "project", b"project"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RunIdentifier: _TypeAlias = RunIdentifier  # noqa: Y015
+Global___RunIdentifier: _TypeAlias = RunIdentifier
 
 @_typing.final
 class ActionIdentifier(_message.Message):
@@ -134,13 +134,13 @@ class ActionIdentifier(_message.Message):
         run: Global___RunIdentifier | None = ...,
         name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "run", b"run"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "run", b"run"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ActionIdentifier: _TypeAlias = ActionIdentifier  # noqa: Y015
+Global___ActionIdentifier: _TypeAlias = ActionIdentifier
 
 @_typing.final
 class ActionAttemptIdentifier(_message.Message):
@@ -158,13 +158,13 @@ class ActionAttemptIdentifier(_message.Message):
         action_id: Global___ActionIdentifier | None = ...,
         attempt: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "attempt", b"attempt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "attempt", b"attempt"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ActionAttemptIdentifier: _TypeAlias = ActionAttemptIdentifier  # noqa: Y015
+Global___ActionAttemptIdentifier: _TypeAlias = ActionAttemptIdentifier
 
 @_typing.final
 class TriggerName(_message.Message):
@@ -192,13 +192,13 @@ class TriggerName(_message.Message):
         name: _builtins.str = ...,
         task_name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "org", b"org", "project", b"project", "task_name", b"task_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "org", b"org", "project", b"project", "task_name", b"task_name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TriggerName: _TypeAlias = TriggerName  # noqa: Y015
+Global___TriggerName: _TypeAlias = TriggerName
 
 @_typing.final
 class TriggerIdentifier(_message.Message):
@@ -218,13 +218,13 @@ class TriggerIdentifier(_message.Message):
         name: Global___TriggerName | None = ...,
         revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "revision", b"revision"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TriggerIdentifier: _TypeAlias = TriggerIdentifier  # noqa: Y015
+Global___TriggerIdentifier: _TypeAlias = TriggerIdentifier
 
 @_typing.final
 class ClusterIdentifier(_message.Message):
@@ -240,13 +240,13 @@ class ClusterIdentifier(_message.Message):
         organization: _builtins.str = ...,
         name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "organization", b"organization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "organization", b"organization"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ClusterIdentifier: _TypeAlias = ClusterIdentifier  # noqa: Y015
+Global___ClusterIdentifier: _TypeAlias = ClusterIdentifier
 
 @_typing.final
 class ClusterPoolIdentifier(_message.Message):
@@ -264,13 +264,13 @@ class ClusterPoolIdentifier(_message.Message):
         organization: _builtins.str = ...,
         name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "organization", b"organization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "organization", b"organization"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ClusterPoolIdentifier: _TypeAlias = ClusterPoolIdentifier  # noqa: Y015
+Global___ClusterPoolIdentifier: _TypeAlias = ClusterPoolIdentifier
 
 @_typing.final
 class QueueIdentifier(_message.Message):
@@ -294,13 +294,13 @@ class QueueIdentifier(_message.Message):
         project: _builtins.str = ...,
         name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "organization", b"organization", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "organization", b"organization", "project", b"project"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___QueueIdentifier: _TypeAlias = QueueIdentifier  # noqa: Y015
+Global___QueueIdentifier: _TypeAlias = QueueIdentifier
 
 @_typing.final
 class UserIdentifier(_message.Message):
@@ -314,13 +314,13 @@ class UserIdentifier(_message.Message):
         *,
         subject: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UserIdentifier: _TypeAlias = UserIdentifier  # noqa: Y015
+Global___UserIdentifier: _TypeAlias = UserIdentifier
 
 @_typing.final
 class ApplicationIdentifier(_message.Message):
@@ -335,13 +335,13 @@ class ApplicationIdentifier(_message.Message):
         *,
         subject: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ApplicationIdentifier: _TypeAlias = ApplicationIdentifier  # noqa: Y015
+Global___ApplicationIdentifier: _TypeAlias = ApplicationIdentifier
 
 @_typing.final
 class PolicyIdentifier(_message.Message):
@@ -359,13 +359,13 @@ class PolicyIdentifier(_message.Message):
         organization: _builtins.str = ...,
         name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "organization", b"organization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "organization", b"organization"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PolicyIdentifier: _TypeAlias = PolicyIdentifier  # noqa: Y015
+Global___PolicyIdentifier: _TypeAlias = PolicyIdentifier
 
 @_typing.final
 class RoleIdentifier(_message.Message):
@@ -383,10 +383,10 @@ class RoleIdentifier(_message.Message):
         organization: _builtins.str = ...,
         name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "organization", b"organization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "organization", b"organization"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RoleIdentifier: _TypeAlias = RoleIdentifier  # noqa: Y015
+Global___RoleIdentifier: _TypeAlias = RoleIdentifier

@@ -44,15 +44,15 @@ class EnrichedIdentity(_message.Message):
         user: Global___User | None = ...,
         application: Global___Application | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "principal", b"principal", "user", b"user"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "principal", b"principal", "user", b"user"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "principal", b"principal", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "principal", b"principal", "user", b"user"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_principal: _TypeAlias = _typing.Literal["user", "application"]  # noqa: Y015
-    _WhichOneofArgType_principal: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
+    _WhichOneofReturnType_principal: _TypeAlias = _typing.Literal["user", "application"]
+    _WhichOneofArgType_principal: _TypeAlias = _typing.Literal["principal", b"principal"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_principal) -> _WhichOneofReturnType_principal | None: ...
 
-Global___EnrichedIdentity: _TypeAlias = EnrichedIdentity  # noqa: Y015
+Global___EnrichedIdentity: _TypeAlias = EnrichedIdentity
 
 @_typing.final
 class User(_message.Message):
@@ -81,13 +81,13 @@ class User(_message.Message):
         roles: _abc.Iterable[_role_pb2.Role] | None = ...,
         policies: _abc.Iterable[_policy_pb2.Policy] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "spec", b"spec"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "policies", b"policies", "roles", b"roles", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "policies", b"policies", "roles", b"roles", "spec", b"spec"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___User: _TypeAlias = User  # noqa: Y015
+Global___User: _TypeAlias = User
 
 @_typing.final
 class UserSpec(_message.Message):
@@ -119,13 +119,13 @@ class UserSpec(_message.Message):
         groups: _abc.Iterable[_builtins.str] | None = ...,
         photo_url: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "first_name", b"first_name", "groups", b"groups", "last_name", b"last_name", "organization", b"organization", "photo_url", b"photo_url", "user_handle", b"user_handle"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "first_name", b"first_name", "groups", b"groups", "last_name", b"last_name", "organization", b"organization", "photo_url", b"photo_url", "user_handle", b"user_handle"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UserSpec: _TypeAlias = UserSpec  # noqa: Y015
+Global___UserSpec: _TypeAlias = UserSpec
 
 @_typing.final
 class Application(_message.Message):
@@ -143,13 +143,13 @@ class Application(_message.Message):
         id: _identifier_pb2.ApplicationIdentifier | None = ...,
         spec: Global___AppSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "spec", b"spec"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "spec", b"spec"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Application: _TypeAlias = Application  # noqa: Y015
+Global___Application: _TypeAlias = Application
 
 @_typing.final
 class AppSpec(_message.Message):
@@ -165,10 +165,10 @@ class AppSpec(_message.Message):
         name: _builtins.str = ...,
         organization: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "organization", b"organization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "organization", b"organization"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___AppSpec: _TypeAlias = AppSpec  # noqa: Y015
+Global___AppSpec: _TypeAlias = AppSpec

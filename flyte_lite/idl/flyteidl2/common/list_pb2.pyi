@@ -63,13 +63,13 @@ class ListRequest(_message.Message):
         raw_filters: _abc.Iterable[_builtins.str] | None = ...,
         sort_by_fields: _abc.Iterable[Global___Sort] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sort_by", b"sort_by"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sort_by", b"sort_by"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filters", b"filters", "limit", b"limit", "raw_filters", b"raw_filters", "sort_by", b"sort_by", "sort_by_fields", b"sort_by_fields", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filters", b"filters", "limit", b"limit", "raw_filters", b"raw_filters", "sort_by", b"sort_by", "sort_by_fields", b"sort_by_fields", "token", b"token"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListRequest: _TypeAlias = ListRequest  # noqa: Y015
+Global___ListRequest: _TypeAlias = ListRequest
 
 @_typing.final
 class Sort(_message.Message):
@@ -77,7 +77,7 @@ class Sort(_message.Message):
 
     class _Direction:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _DirectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Sort._Direction.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -100,13 +100,13 @@ class Sort(_message.Message):
         key: _builtins.str = ...,
         direction: Global___Sort.Direction.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["direction", b"direction", "key", b"key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["direction", b"direction", "key", b"key"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Sort: _TypeAlias = Sort  # noqa: Y015
+Global___Sort: _TypeAlias = Sort
 
 @_typing.final
 class Filter(_message.Message):
@@ -114,7 +114,7 @@ class Filter(_message.Message):
 
     class _Function:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _FunctionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Filter._Function.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -169,10 +169,10 @@ class Filter(_message.Message):
         field: _builtins.str = ...,
         values: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "function", b"function", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "function", b"function", "values", b"values"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Filter: _TypeAlias = Filter  # noqa: Y015
+Global___Filter: _TypeAlias = Filter

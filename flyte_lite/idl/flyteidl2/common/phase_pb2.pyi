@@ -16,7 +16,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _ActionPhase:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _ActionPhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ActionPhase.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -55,4 +55,4 @@ ACTION_PHASE_PAUSED: ActionPhase.ValueType  # 9
 """A condition that waits for its signal. Not an end."""
 ACTION_PHASE_RECOVERED: ActionPhase.ValueType  # 10
 """An end: taken over from an earlier run instead of running again."""
-Global___ActionPhase: _TypeAlias = ActionPhase  # noqa: Y015
+Global___ActionPhase: _TypeAlias = ActionPhase

@@ -26,7 +26,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _RoleType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _RoleTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RoleType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -56,7 +56,7 @@ ROLE_TYPE_SERVERLESS_VIEWER: RoleType.ValueType  # 7
 ROLE_TYPE_SERVERLESS_CONTRIBUTOR: RoleType.ValueType  # 8
 ROLE_TYPE_SUPPORT: RoleType.ValueType  # 9
 ROLE_TYPE_SYSTEM_PROVISIONED_ACCESS: RoleType.ValueType  # 10
-Global___RoleType: _TypeAlias = RoleType  # noqa: Y015
+Global___RoleType: _TypeAlias = RoleType
 
 @_typing.final
 class Role(_message.Message):
@@ -88,13 +88,13 @@ class Role(_message.Message):
         role_type: Global___RoleType.ValueType = ...,
         actions: _abc.Iterable[_authorization_pb2.Action.ValueType] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "role_spec", b"role_spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "role_spec", b"role_spec"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "id", b"id", "permissions", b"permissions", "role_spec", b"role_spec", "role_type", b"role_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "id", b"id", "permissions", b"permissions", "role_spec", b"role_spec", "role_type", b"role_type"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Role: _TypeAlias = Role  # noqa: Y015
+Global___Role: _TypeAlias = Role
 
 @_typing.final
 class RoleSpec(_message.Message):
@@ -107,10 +107,10 @@ class RoleSpec(_message.Message):
         *,
         description: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RoleSpec: _TypeAlias = RoleSpec  # noqa: Y015
+Global___RoleSpec: _TypeAlias = RoleSpec

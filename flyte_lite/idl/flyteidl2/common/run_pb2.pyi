@@ -18,7 +18,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _RelationType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _RelationTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RelationType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -41,7 +41,7 @@ RELATION_TYPE_SPAWN: RelationType.ValueType  # 3
 """Started by an action of the other run."""
 RELATION_TYPE_TRIGGERED: RelationType.ValueType  # 4
 RELATION_TYPE_ON_ARTIFACT: RelationType.ValueType  # 5
-Global___RelationType: _TypeAlias = RelationType  # noqa: Y015
+Global___RelationType: _TypeAlias = RelationType
 
 @_typing.final
 class OffloadedInputData(_message.Message):
@@ -61,13 +61,13 @@ class OffloadedInputData(_message.Message):
         uri: _builtins.str = ...,
         inputs_hash: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs_hash", b"inputs_hash", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs_hash", b"inputs_hash", "uri", b"uri"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___OffloadedInputData: _TypeAlias = OffloadedInputData  # noqa: Y015
+Global___OffloadedInputData: _TypeAlias = OffloadedInputData
 
 @_typing.final
 class Relation(_message.Message):
@@ -86,10 +86,10 @@ class Relation(_message.Message):
         related_to: _identifier_pb2.RunIdentifier | None = ...,
         relation_type: Global___RelationType.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["related_to", b"related_to"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["related_to", b"related_to"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["related_to", b"related_to", "relation_type", b"relation_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["related_to", b"related_to", "relation_type", b"relation_type"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Relation: _TypeAlias = Relation  # noqa: Y015
+Global___Relation: _TypeAlias = Relation

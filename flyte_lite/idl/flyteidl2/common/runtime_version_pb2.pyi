@@ -21,7 +21,7 @@ class RuntimeMetadata(_message.Message):
 
     class _RuntimeType:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _RuntimeTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RuntimeMetadata._RuntimeType.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -48,10 +48,10 @@ class RuntimeMetadata(_message.Message):
         version: _builtins.str = ...,
         flavor: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flavor", b"flavor", "type", b"type", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flavor", b"flavor", "type", b"type", "version", b"version"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RuntimeMetadata: _TypeAlias = RuntimeMetadata  # noqa: Y015
+Global___RuntimeMetadata: _TypeAlias = RuntimeMetadata

@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _Operator:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _OperatorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Operator.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -33,11 +33,11 @@ class Operator(_Operator, metaclass=_OperatorEnumTypeWrapper): ...
 
 MINUS: Operator.ValueType  # 0
 PLUS: Operator.ValueType  # 1
-Global___Operator: _TypeAlias = Operator  # noqa: Y015
+Global___Operator: _TypeAlias = Operator
 
 class _Granularity:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _GranularityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Granularity.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -56,7 +56,7 @@ HOUR: Granularity.ValueType  # 2
 DAY: Granularity.ValueType  # 3
 MONTH: Granularity.ValueType  # 4
 WEEK: Granularity.ValueType  # 5
-Global___Granularity: _TypeAlias = Granularity  # noqa: Y015
+Global___Granularity: _TypeAlias = Granularity
 
 @_typing.final
 class ArtifactVersionId(_message.Message):
@@ -75,13 +75,13 @@ class ArtifactVersionId(_message.Message):
         key: Global___ArtifactKey | None = ...,
         version: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "version", b"version"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ArtifactVersionId: _TypeAlias = ArtifactVersionId  # noqa: Y015
+Global___ArtifactVersionId: _TypeAlias = ArtifactVersionId
 
 @_typing.final
 class ArtifactQuery(_message.Message):
@@ -108,15 +108,15 @@ class ArtifactQuery(_message.Message):
         uri: _builtins.str = ...,
         binding: Global___ArtifactBindingData | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "artifact_tag", b"artifact_tag", "binding", b"binding", "identifier", b"identifier", "uri", b"uri"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "artifact_tag", b"artifact_tag", "binding", b"binding", "identifier", b"identifier", "uri", b"uri"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "artifact_tag", b"artifact_tag", "binding", b"binding", "identifier", b"identifier", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "artifact_tag", b"artifact_tag", "binding", b"binding", "identifier", b"identifier", "uri", b"uri"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_identifier: _TypeAlias = _typing.Literal["artifact_id", "artifact_tag", "uri", "binding"]  # noqa: Y015
-    _WhichOneofArgType_identifier: _TypeAlias = _typing.Literal["identifier", b"identifier"]  # noqa: Y015
+    _WhichOneofReturnType_identifier: _TypeAlias = _typing.Literal["artifact_id", "artifact_tag", "uri", "binding"]
+    _WhichOneofArgType_identifier: _TypeAlias = _typing.Literal["identifier", b"identifier"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_identifier) -> _WhichOneofReturnType_identifier | None: ...
 
-Global___ArtifactQuery: _TypeAlias = ArtifactQuery  # noqa: Y015
+Global___ArtifactQuery: _TypeAlias = ArtifactQuery
 
 @_typing.final
 class ArtifactInfo(_message.Message):
@@ -136,9 +136,9 @@ class ArtifactInfo(_message.Message):
             key: _builtins.str = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -157,13 +157,13 @@ class ArtifactInfo(_message.Message):
         user_metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         card: Global___ArtifactCard | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "description", b"description", "user_metadata", b"user_metadata"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "description", b"description", "user_metadata", b"user_metadata"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ArtifactInfo: _TypeAlias = ArtifactInfo  # noqa: Y015
+Global___ArtifactInfo: _TypeAlias = ArtifactInfo
 
 @_typing.final
 class ArtifactKey(_message.Message):
@@ -187,13 +187,13 @@ class ArtifactKey(_message.Message):
         name: _builtins.str = ...,
         org: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "org", b"org", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "org", b"org", "project", b"project"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ArtifactKey: _TypeAlias = ArtifactKey  # noqa: Y015
+Global___ArtifactKey: _TypeAlias = ArtifactKey
 
 @_typing.final
 class ArtifactID(_message.Message):
@@ -220,13 +220,13 @@ class ArtifactID(_message.Message):
         partitions: Global___Partitions | None = ...,
         time_partition: Global___TimePartition | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact_key", b"artifact_key", "partitions", b"partitions", "time_partition", b"time_partition"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact_key", b"artifact_key", "partitions", b"partitions", "time_partition", b"time_partition"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_key", b"artifact_key", "partitions", b"partitions", "time_partition", b"time_partition", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_key", b"artifact_key", "partitions", b"partitions", "time_partition", b"time_partition", "version", b"version"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ArtifactID: _TypeAlias = ArtifactID  # noqa: Y015
+Global___ArtifactID: _TypeAlias = ArtifactID
 
 @_typing.final
 class Partitions(_message.Message):
@@ -247,9 +247,9 @@ class Partitions(_message.Message):
             key: _builtins.str = ...,
             value: Global___LabelValue | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -261,13 +261,13 @@ class Partitions(_message.Message):
         *,
         value: _abc.Mapping[_builtins.str, Global___LabelValue] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Partitions: _TypeAlias = Partitions  # noqa: Y015
+Global___Partitions: _TypeAlias = Partitions
 
 @_typing.final
 class LabelValue(_message.Message):
@@ -298,15 +298,15 @@ class LabelValue(_message.Message):
         input_binding: Global___InputBindingData | None = ...,
         runtime_binding: Global___RuntimeBinding | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["input_binding", b"input_binding", "runtime_binding", b"runtime_binding", "static_value", b"static_value", "time_value", b"time_value", "triggered_binding", b"triggered_binding", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input_binding", b"input_binding", "runtime_binding", b"runtime_binding", "static_value", b"static_value", "time_value", b"time_value", "triggered_binding", b"triggered_binding", "value", b"value"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_binding", b"input_binding", "runtime_binding", b"runtime_binding", "static_value", b"static_value", "time_value", b"time_value", "triggered_binding", b"triggered_binding", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_binding", b"input_binding", "runtime_binding", b"runtime_binding", "static_value", b"static_value", "time_value", b"time_value", "triggered_binding", b"triggered_binding", "value", b"value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["static_value", "time_value", "triggered_binding", "input_binding", "runtime_binding"]  # noqa: Y015
-    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["static_value", "time_value", "triggered_binding", "input_binding", "runtime_binding"]
+    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
 
-Global___LabelValue: _TypeAlias = LabelValue  # noqa: Y015
+Global___LabelValue: _TypeAlias = LabelValue
 
 @_typing.final
 class ArtifactBindingData(_message.Message):
@@ -328,15 +328,15 @@ class ArtifactBindingData(_message.Message):
         bind_to_time_partition: _builtins.bool = ...,
         time_transform: Global___TimeTransform | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["bind_to_time_partition", b"bind_to_time_partition", "partition_data", b"partition_data", "partition_key", b"partition_key", "time_transform", b"time_transform"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bind_to_time_partition", b"bind_to_time_partition", "partition_data", b"partition_data", "partition_key", b"partition_key", "time_transform", b"time_transform"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_to_time_partition", b"bind_to_time_partition", "partition_data", b"partition_data", "partition_key", b"partition_key", "time_transform", b"time_transform"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_to_time_partition", b"bind_to_time_partition", "partition_data", b"partition_data", "partition_key", b"partition_key", "time_transform", b"time_transform"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_partition_data: _TypeAlias = _typing.Literal["partition_key", "bind_to_time_partition"]  # noqa: Y015
-    _WhichOneofArgType_partition_data: _TypeAlias = _typing.Literal["partition_data", b"partition_data"]  # noqa: Y015
+    _WhichOneofReturnType_partition_data: _TypeAlias = _typing.Literal["partition_key", "bind_to_time_partition"]
+    _WhichOneofArgType_partition_data: _TypeAlias = _typing.Literal["partition_data", b"partition_data"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_partition_data) -> _WhichOneofReturnType_partition_data | None: ...
 
-Global___ArtifactBindingData: _TypeAlias = ArtifactBindingData  # noqa: Y015
+Global___ArtifactBindingData: _TypeAlias = ArtifactBindingData
 
 @_typing.final
 class TimeTransform(_message.Message):
@@ -354,13 +354,13 @@ class TimeTransform(_message.Message):
         transform: _builtins.str = ...,
         op: Global___Operator.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["op", b"op", "transform", b"transform"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["op", b"op", "transform", b"transform"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TimeTransform: _TypeAlias = TimeTransform  # noqa: Y015
+Global___TimeTransform: _TypeAlias = TimeTransform
 
 @_typing.final
 class InputBindingData(_message.Message):
@@ -375,13 +375,13 @@ class InputBindingData(_message.Message):
         *,
         var: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["var", b"var"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["var", b"var"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___InputBindingData: _TypeAlias = InputBindingData  # noqa: Y015
+Global___InputBindingData: _TypeAlias = InputBindingData
 
 @_typing.final
 class RuntimeBinding(_message.Message):
@@ -392,13 +392,13 @@ class RuntimeBinding(_message.Message):
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RuntimeBinding: _TypeAlias = RuntimeBinding  # noqa: Y015
+Global___RuntimeBinding: _TypeAlias = RuntimeBinding
 
 @_typing.final
 class TimePartition(_message.Message):
@@ -418,13 +418,13 @@ class TimePartition(_message.Message):
         granularity: Global___Granularity.ValueType = ...,
         key: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["granularity", b"granularity", "key", b"key", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["granularity", b"granularity", "key", b"key", "value", b"value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TimePartition: _TypeAlias = TimePartition  # noqa: Y015
+Global___TimePartition: _TypeAlias = TimePartition
 
 @_typing.final
 class ArtifactTag(_message.Message):
@@ -444,13 +444,13 @@ class ArtifactTag(_message.Message):
         artifact_key: Global___ArtifactKey | None = ...,
         value: Global___LabelValue | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact_key", b"artifact_key", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact_key", b"artifact_key", "value", b"value"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_key", b"artifact_key", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_key", b"artifact_key", "value", b"value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ArtifactTag: _TypeAlias = ArtifactTag  # noqa: Y015
+Global___ArtifactTag: _TypeAlias = ArtifactTag
 
 @_typing.final
 class ArtifactCard(_message.Message):
@@ -471,10 +471,10 @@ class ArtifactCard(_message.Message):
         format: _builtins.str = ...,
         type: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "type", b"type", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "type", b"type", "uri", b"uri"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ArtifactCard: _TypeAlias = ArtifactCard  # noqa: Y015
+Global___ArtifactCard: _TypeAlias = ArtifactCard

@@ -16,7 +16,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _CatalogCacheStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _CatalogCacheStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CatalogCacheStatus.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -45,4 +45,4 @@ CACHE_PUT_FAILURE: CatalogCacheStatus.ValueType  # 5
 CACHE_SKIPPED: CatalogCacheStatus.ValueType  # 6
 """Told not to look; the result is stored anew."""
 CACHE_EVICTED: CatalogCacheStatus.ValueType  # 7
-Global___CatalogCacheStatus: _TypeAlias = CatalogCacheStatus  # noqa: Y015
+Global___CatalogCacheStatus: _TypeAlias = CatalogCacheStatus

@@ -62,13 +62,13 @@ class LogContext(_message.Message):
         pod_name_prefix: _builtins.str = ...,
         pod_name_prefixes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["connector", b"connector"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["connector", b"connector"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["connector", b"connector", "pod_name_prefix", b"pod_name_prefix", "pod_name_prefixes", b"pod_name_prefixes", "pods", b"pods", "primary_pod_name", b"primary_pod_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connector", b"connector", "pod_name_prefix", b"pod_name_prefix", "pod_name_prefixes", b"pod_name_prefixes", "pods", b"pods", "primary_pod_name", b"primary_pod_name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___LogContext: _TypeAlias = LogContext  # noqa: Y015
+Global___LogContext: _TypeAlias = LogContext
 
 @_typing.final
 class TaskLog(_message.Message):
@@ -78,7 +78,7 @@ class TaskLog(_message.Message):
 
     class _LinkType:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _LinkTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[TaskLog._LinkType.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -93,7 +93,7 @@ class TaskLog(_message.Message):
 
     class _MessageFormat:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _MessageFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[TaskLog._MessageFormat.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -144,13 +144,13 @@ class TaskLog(_message.Message):
         ready: _builtins.bool = ...,
         icon_uri: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["HideOnceFinished", b"HideOnceFinished", "ShowWhilePending", b"ShowWhilePending", "icon_uri", b"icon_uri", "link_type", b"link_type", "message_format", b"message_format", "name", b"name", "ready", b"ready", "ttl", b"ttl", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["HideOnceFinished", b"HideOnceFinished", "ShowWhilePending", b"ShowWhilePending", "icon_uri", b"icon_uri", "link_type", b"link_type", "message_format", b"message_format", "name", b"name", "ready", b"ready", "ttl", b"ttl", "uri", b"uri"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TaskLog: _TypeAlias = TaskLog  # noqa: Y015
+Global___TaskLog: _TypeAlias = TaskLog
 
 @_typing.final
 class PodLogContext(_message.Message):
@@ -178,13 +178,13 @@ class PodLogContext(_message.Message):
         primary_container_name: _builtins.str = ...,
         init_containers: _abc.Iterable[Global___ContainerContext] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["containers", b"containers", "init_containers", b"init_containers", "namespace", b"namespace", "pod_name", b"pod_name", "primary_container_name", b"primary_container_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["containers", b"containers", "init_containers", b"init_containers", "namespace", b"namespace", "pod_name", b"pod_name", "primary_container_name", b"primary_container_name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PodLogContext: _TypeAlias = PodLogContext  # noqa: Y015
+Global___PodLogContext: _TypeAlias = PodLogContext
 
 @_typing.final
 class ContainerContext(_message.Message):
@@ -208,9 +208,9 @@ class ContainerContext(_message.Message):
             container_start_time: _timestamp_pb2.Timestamp | None = ...,
             container_end_time: _timestamp_pb2.Timestamp | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["container_end_time", b"container_end_time", "container_start_time", b"container_start_time"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["container_end_time", b"container_end_time", "container_start_time", b"container_start_time"]
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["container_end_time", b"container_end_time", "container_start_time", b"container_start_time"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["container_end_time", b"container_end_time", "container_start_time", b"container_start_time"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -225,13 +225,13 @@ class ContainerContext(_message.Message):
         container_name: _builtins.str = ...,
         process: Global___ContainerContext.ProcessContext | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_name", b"container_name", "process", b"process"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_name", b"container_name", "process", b"process"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ContainerContext: _TypeAlias = ContainerContext  # noqa: Y015
+Global___ContainerContext: _TypeAlias = ContainerContext
 
 @_typing.final
 class ConnectorLogContext(_message.Message):
@@ -244,13 +244,13 @@ class ConnectorLogContext(_message.Message):
         *,
         endpoint: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ConnectorLogContext: _TypeAlias = ConnectorLogContext  # noqa: Y015
+Global___ConnectorLogContext: _TypeAlias = ConnectorLogContext
 
 @_typing.final
 class GpuFault(_message.Message):
@@ -260,7 +260,7 @@ class GpuFault(_message.Message):
 
     class _Kind:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[GpuFault._Kind.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -275,7 +275,7 @@ class GpuFault(_message.Message):
 
     class _Severity:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _SeverityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[GpuFault._Severity.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -326,12 +326,12 @@ class GpuFault(_message.Message):
         pid: _builtins.int = ...,
         process: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_index", b"_gpu_index", "gpu_index", b"gpu_index"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_index", b"_gpu_index", "gpu_index", b"gpu_index"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_index", b"_gpu_index", "code", b"code", "gpu_index", b"gpu_index", "gpu_uuid", b"gpu_uuid", "kind", b"kind", "name", b"name", "node", b"node", "pci_bus_id", b"pci_bus_id", "pid", b"pid", "process", b"process", "severity", b"severity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_index", b"_gpu_index", "code", b"code", "gpu_index", b"gpu_index", "gpu_uuid", b"gpu_uuid", "kind", b"kind", "name", b"name", "node", b"node", "pci_bus_id", b"pci_bus_id", "pid", b"pid", "process", b"process", "severity", b"severity"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__gpu_index: _TypeAlias = _typing.Literal["gpu_index"]  # noqa: Y015
-    _WhichOneofArgType__gpu_index: _TypeAlias = _typing.Literal["_gpu_index", b"_gpu_index"]  # noqa: Y015
+    _WhichOneofReturnType__gpu_index: _TypeAlias = _typing.Literal["gpu_index"]
+    _WhichOneofArgType__gpu_index: _TypeAlias = _typing.Literal["_gpu_index", b"_gpu_index"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_index) -> _WhichOneofReturnType__gpu_index | None: ...
 
-Global___GpuFault: _TypeAlias = GpuFault  # noqa: Y015
+Global___GpuFault: _TypeAlias = GpuFault

@@ -17,7 +17,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _ResourceType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _ResourceTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ResourceType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -34,7 +34,7 @@ TASK: ResourceType.ValueType  # 1
 WORKFLOW: ResourceType.ValueType  # 2
 LAUNCH_PLAN: ResourceType.ValueType  # 3
 DATASET: ResourceType.ValueType  # 4
-Global___ResourceType: _TypeAlias = ResourceType  # noqa: Y015
+Global___ResourceType: _TypeAlias = ResourceType
 
 @_typing.final
 class Identifier(_message.Message):
@@ -66,10 +66,10 @@ class Identifier(_message.Message):
         version: _builtins.str = ...,
         org: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "org", b"org", "project", b"project", "resource_type", b"resource_type", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "org", b"org", "project", b"project", "resource_type", b"resource_type", "version", b"version"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Identifier: _TypeAlias = Identifier  # noqa: Y015
+Global___Identifier: _TypeAlias = Identifier

@@ -35,13 +35,13 @@ class TypedInterface(_message.Message):
         inputs: Global___VariableMap | None = ...,
         outputs: Global___VariableMap | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "outputs", b"outputs"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "outputs", b"outputs"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "outputs", b"outputs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "outputs", b"outputs"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TypedInterface: _TypeAlias = TypedInterface  # noqa: Y015
+Global___TypedInterface: _TypeAlias = TypedInterface
 
 @_typing.final
 class Parameter(_message.Message):
@@ -75,15 +75,15 @@ class Parameter(_message.Message):
         artifact_query: _artifact_id_pb2.ArtifactQuery | None = ...,
         artifact_id: _artifact_id_pb2.ArtifactID | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "artifact_query", b"artifact_query", "behavior", b"behavior", "default", b"default", "required", b"required", "var", b"var"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "artifact_query", b"artifact_query", "behavior", b"behavior", "default", b"default", "required", b"required", "var", b"var"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "artifact_query", b"artifact_query", "behavior", b"behavior", "default", b"default", "required", b"required", "var", b"var"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "artifact_query", b"artifact_query", "behavior", b"behavior", "default", b"default", "required", b"required", "var", b"var"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_behavior: _TypeAlias = _typing.Literal["default", "required", "artifact_query", "artifact_id"]  # noqa: Y015
-    _WhichOneofArgType_behavior: _TypeAlias = _typing.Literal["behavior", b"behavior"]  # noqa: Y015
+    _WhichOneofReturnType_behavior: _TypeAlias = _typing.Literal["default", "required", "artifact_query", "artifact_id"]
+    _WhichOneofArgType_behavior: _TypeAlias = _typing.Literal["behavior", b"behavior"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_behavior) -> _WhichOneofReturnType_behavior | None: ...
 
-Global___Parameter: _TypeAlias = Parameter  # noqa: Y015
+Global___Parameter: _TypeAlias = Parameter
 
 @_typing.final
 class VariableMap(_message.Message):
@@ -99,13 +99,13 @@ class VariableMap(_message.Message):
         *,
         variables: _abc.Iterable[Global___VariableEntry] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["variables", b"variables"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___VariableMap: _TypeAlias = VariableMap  # noqa: Y015
+Global___VariableMap: _TypeAlias = VariableMap
 
 @_typing.final
 class VariableEntry(_message.Message):
@@ -122,13 +122,13 @@ class VariableEntry(_message.Message):
         key: _builtins.str = ...,
         value: Global___Variable | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___VariableEntry: _TypeAlias = VariableEntry  # noqa: Y015
+Global___VariableEntry: _TypeAlias = VariableEntry
 
 @_typing.final
 class Variable(_message.Message):
@@ -155,10 +155,10 @@ class Variable(_message.Message):
         artifact_partial_id: _artifact_id_pb2.ArtifactID | None = ...,
         artifact_tag: _artifact_id_pb2.ArtifactTag | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact_partial_id", b"artifact_partial_id", "artifact_tag", b"artifact_tag", "type", b"type"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact_partial_id", b"artifact_partial_id", "artifact_tag", b"artifact_tag", "type", b"type"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_partial_id", b"artifact_partial_id", "artifact_tag", b"artifact_tag", "description", b"description", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_partial_id", b"artifact_partial_id", "artifact_tag", b"artifact_tag", "description", b"description", "type", b"type"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Variable: _TypeAlias = Variable  # noqa: Y015
+Global___Variable: _TypeAlias = Variable

@@ -41,9 +41,9 @@ class Literal(_message.Message):
             key: _builtins.str = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -81,15 +81,15 @@ class Literal(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         artifact_id: _artifact_id_pb2.ArtifactVersionId | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "collection", b"collection", "map", b"map", "offloaded_metadata", b"offloaded_metadata", "scalar", b"scalar", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "collection", b"collection", "map", b"map", "offloaded_metadata", b"offloaded_metadata", "scalar", b"scalar", "value", b"value"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "collection", b"collection", "hash", b"hash", "map", b"map", "metadata", b"metadata", "offloaded_metadata", b"offloaded_metadata", "scalar", b"scalar", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "collection", b"collection", "hash", b"hash", "map", b"map", "metadata", b"metadata", "offloaded_metadata", b"offloaded_metadata", "scalar", b"scalar", "value", b"value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["scalar", "collection", "map", "offloaded_metadata"]  # noqa: Y015
-    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["scalar", "collection", "map", "offloaded_metadata"]
+    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
 
-Global___Literal: _TypeAlias = Literal  # noqa: Y015
+Global___Literal: _TypeAlias = Literal
 
 @_typing.final
 class Scalar(_message.Message):
@@ -141,15 +141,15 @@ class Scalar(_message.Message):
         structured_dataset: Global___StructuredDataset | None = ...,
         union: Global___Union | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["binary", b"binary", "blob", b"blob", "error", b"error", "generic", b"generic", "none_type", b"none_type", "primitive", b"primitive", "schema", b"schema", "structured_dataset", b"structured_dataset", "union", b"union", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["binary", b"binary", "blob", b"blob", "error", b"error", "generic", b"generic", "none_type", b"none_type", "primitive", b"primitive", "schema", b"schema", "structured_dataset", b"structured_dataset", "union", b"union", "value", b"value"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["binary", b"binary", "blob", b"blob", "error", b"error", "generic", b"generic", "none_type", b"none_type", "primitive", b"primitive", "schema", b"schema", "structured_dataset", b"structured_dataset", "union", b"union", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["binary", b"binary", "blob", b"blob", "error", b"error", "generic", b"generic", "none_type", b"none_type", "primitive", b"primitive", "schema", b"schema", "structured_dataset", b"structured_dataset", "union", b"union", "value", b"value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["primitive", "blob", "binary", "schema", "none_type", "error", "generic", "structured_dataset", "union"]  # noqa: Y015
-    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["primitive", "blob", "binary", "schema", "none_type", "error", "generic", "structured_dataset", "union"]
+    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
 
-Global___Scalar: _TypeAlias = Scalar  # noqa: Y015
+Global___Scalar: _TypeAlias = Scalar
 
 @_typing.final
 class Primitive(_message.Message):
@@ -181,15 +181,15 @@ class Primitive(_message.Message):
         datetime: _timestamp_pb2.Timestamp | None = ...,
         duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["boolean", b"boolean", "datetime", b"datetime", "duration", b"duration", "float_value", b"float_value", "integer", b"integer", "string_value", b"string_value", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["boolean", b"boolean", "datetime", b"datetime", "duration", b"duration", "float_value", b"float_value", "integer", b"integer", "string_value", b"string_value", "value", b"value"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boolean", b"boolean", "datetime", b"datetime", "duration", b"duration", "float_value", b"float_value", "integer", b"integer", "string_value", b"string_value", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boolean", b"boolean", "datetime", b"datetime", "duration", b"duration", "float_value", b"float_value", "integer", b"integer", "string_value", b"string_value", "value", b"value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["integer", "float_value", "string_value", "boolean", "datetime", "duration"]  # noqa: Y015
-    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["integer", "float_value", "string_value", "boolean", "datetime", "duration"]
+    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
 
-Global___Primitive: _TypeAlias = Primitive  # noqa: Y015
+Global___Primitive: _TypeAlias = Primitive
 
 @_typing.final
 class Blob(_message.Message):
@@ -208,13 +208,13 @@ class Blob(_message.Message):
         metadata: Global___BlobMetadata | None = ...,
         uri: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "uri", b"uri"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Blob: _TypeAlias = Blob  # noqa: Y015
+Global___Blob: _TypeAlias = Blob
 
 @_typing.final
 class BlobMetadata(_message.Message):
@@ -230,13 +230,13 @@ class BlobMetadata(_message.Message):
         *,
         type: _types_pb2.BlobType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["type", b"type"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["type", b"type"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["type", b"type"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___BlobMetadata: _TypeAlias = BlobMetadata  # noqa: Y015
+Global___BlobMetadata: _TypeAlias = BlobMetadata
 
 @_typing.final
 class Binary(_message.Message):
@@ -253,13 +253,13 @@ class Binary(_message.Message):
         value: _builtins.bytes = ...,
         tag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["tag", b"tag", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tag", b"tag", "value", b"value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Binary: _TypeAlias = Binary  # noqa: Y015
+Global___Binary: _TypeAlias = Binary
 
 @_typing.final
 class Schema(_message.Message):
@@ -278,30 +278,30 @@ class Schema(_message.Message):
         uri: _builtins.str = ...,
         type: _types_pb2.SchemaType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["type", b"type"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["type", b"type"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["type", b"type", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["type", b"type", "uri", b"uri"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Schema: _TypeAlias = Schema  # noqa: Y015
+Global___Schema: _TypeAlias = Schema
 
 @_typing.final
 class Void(_message.Message):
-    """The type of None."""
+    """Carries nothing."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Void: _TypeAlias = Void  # noqa: Y015
+Global___Void: _TypeAlias = Void
 
 @_typing.final
 class StructuredDataset(_message.Message):
@@ -320,13 +320,13 @@ class StructuredDataset(_message.Message):
         uri: _builtins.str = ...,
         metadata: Global___StructuredDatasetMetadata | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "uri", b"uri"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___StructuredDataset: _TypeAlias = StructuredDataset  # noqa: Y015
+Global___StructuredDataset: _TypeAlias = StructuredDataset
 
 @_typing.final
 class StructuredDatasetMetadata(_message.Message):
@@ -340,13 +340,13 @@ class StructuredDatasetMetadata(_message.Message):
         *,
         structured_dataset_type: _types_pb2.StructuredDatasetType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["structured_dataset_type", b"structured_dataset_type"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["structured_dataset_type", b"structured_dataset_type"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["structured_dataset_type", b"structured_dataset_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["structured_dataset_type", b"structured_dataset_type"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___StructuredDatasetMetadata: _TypeAlias = StructuredDatasetMetadata  # noqa: Y015
+Global___StructuredDatasetMetadata: _TypeAlias = StructuredDatasetMetadata
 
 @_typing.final
 class Union(_message.Message):
@@ -366,13 +366,13 @@ class Union(_message.Message):
         value: Global___Literal | None = ...,
         type: _types_pb2.LiteralType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["type", b"type", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["type", b"type", "value", b"value"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["type", b"type", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["type", b"type", "value", b"value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Union: _TypeAlias = Union  # noqa: Y015
+Global___Union: _TypeAlias = Union
 
 @_typing.final
 class LiteralCollection(_message.Message):
@@ -386,13 +386,13 @@ class LiteralCollection(_message.Message):
         *,
         literals: _abc.Iterable[Global___Literal] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["literals", b"literals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["literals", b"literals"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___LiteralCollection: _TypeAlias = LiteralCollection  # noqa: Y015
+Global___LiteralCollection: _TypeAlias = LiteralCollection
 
 @_typing.final
 class LiteralMap(_message.Message):
@@ -413,9 +413,9 @@ class LiteralMap(_message.Message):
             key: _builtins.str = ...,
             value: Global___Literal | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -427,13 +427,13 @@ class LiteralMap(_message.Message):
         *,
         literals: _abc.Mapping[_builtins.str, Global___Literal] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["literals", b"literals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["literals", b"literals"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___LiteralMap: _TypeAlias = LiteralMap  # noqa: Y015
+Global___LiteralMap: _TypeAlias = LiteralMap
 
 @_typing.final
 class LiteralOffloadedMetadata(_message.Message):
@@ -455,13 +455,13 @@ class LiteralOffloadedMetadata(_message.Message):
         size_bytes: _builtins.int = ...,
         inferred_type: _types_pb2.LiteralType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["inferred_type", b"inferred_type"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inferred_type", b"inferred_type"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inferred_type", b"inferred_type", "size_bytes", b"size_bytes", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inferred_type", b"inferred_type", "size_bytes", b"size_bytes", "uri", b"uri"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___LiteralOffloadedMetadata: _TypeAlias = LiteralOffloadedMetadata  # noqa: Y015
+Global___LiteralOffloadedMetadata: _TypeAlias = LiteralOffloadedMetadata
 
 @_typing.final
 class KeyValuePair(_message.Message):
@@ -477,13 +477,13 @@ class KeyValuePair(_message.Message):
         key: _builtins.str = ...,
         value: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___KeyValuePair: _TypeAlias = KeyValuePair  # noqa: Y015
+Global___KeyValuePair: _TypeAlias = KeyValuePair
 
 @_typing.final
 class RetryStrategy(_message.Message):
@@ -503,13 +503,13 @@ class RetryStrategy(_message.Message):
         retries: _builtins.int = ...,
         backoff: Global___Backoff | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["backoff", b"backoff"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["backoff", b"backoff"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backoff", b"backoff", "retries", b"retries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backoff", b"backoff", "retries", b"retries"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RetryStrategy: _TypeAlias = RetryStrategy  # noqa: Y015
+Global___RetryStrategy: _TypeAlias = RetryStrategy
 
 @_typing.final
 class Backoff(_message.Message):
@@ -534,15 +534,15 @@ class Backoff(_message.Message):
         factor: _builtins.float | None = ...,
         cap: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_factor", b"_factor", "base", b"base", "cap", b"cap", "factor", b"factor"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_factor", b"_factor", "base", b"base", "cap", b"cap", "factor", b"factor"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_factor", b"_factor", "base", b"base", "cap", b"cap", "factor", b"factor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_factor", b"_factor", "base", b"base", "cap", b"cap", "factor", b"factor"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__factor: _TypeAlias = _typing.Literal["factor"]  # noqa: Y015
-    _WhichOneofArgType__factor: _TypeAlias = _typing.Literal["_factor", b"_factor"]  # noqa: Y015
+    _WhichOneofReturnType__factor: _TypeAlias = _typing.Literal["factor"]
+    _WhichOneofArgType__factor: _TypeAlias = _typing.Literal["_factor", b"_factor"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType__factor) -> _WhichOneofReturnType__factor | None: ...
 
-Global___Backoff: _TypeAlias = Backoff  # noqa: Y015
+Global___Backoff: _TypeAlias = Backoff
 
 @_typing.final
 class TimeoutStrategy(_message.Message):
@@ -566,10 +566,10 @@ class TimeoutStrategy(_message.Message):
         queued_timeout: _duration_pb2.Duration | None = ...,
         deadline: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline", "queued_timeout", b"queued_timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline", "queued_timeout", b"queued_timeout"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline", "queued_timeout", b"queued_timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline", "queued_timeout", b"queued_timeout"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TimeoutStrategy: _TypeAlias = TimeoutStrategy  # noqa: Y015
+Global___TimeoutStrategy: _TypeAlias = TimeoutStrategy

@@ -39,13 +39,13 @@ class SecurityContext(_message.Message):
         secrets: _abc.Iterable[Global___Secret] | None = ...,
         tokens: _abc.Iterable[Global___OAuth2TokenRequest] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["run_as", b"run_as"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run_as", b"run_as"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_as", b"run_as", "secrets", b"secrets", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_as", b"run_as", "secrets", b"secrets", "tokens", b"tokens"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SecurityContext: _TypeAlias = SecurityContext  # noqa: Y015
+Global___SecurityContext: _TypeAlias = SecurityContext
 
 @_typing.final
 class Identity(_message.Message):
@@ -69,13 +69,13 @@ class Identity(_message.Message):
         oauth2_client: Global___OAuth2Client | None = ...,
         execution_identity: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["oauth2_client", b"oauth2_client"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["oauth2_client", b"oauth2_client"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_identity", b"execution_identity", "iam_role", b"iam_role", "k8s_service_account", b"k8s_service_account", "oauth2_client", b"oauth2_client"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_identity", b"execution_identity", "iam_role", b"iam_role", "k8s_service_account", b"k8s_service_account", "oauth2_client", b"oauth2_client"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Identity: _TypeAlias = Identity  # noqa: Y015
+Global___Identity: _TypeAlias = Identity
 
 @_typing.final
 class OAuth2Client(_message.Message):
@@ -92,13 +92,13 @@ class OAuth2Client(_message.Message):
         client_id: _builtins.str = ...,
         client_secret: Global___Secret | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["client_secret", b"client_secret"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["client_secret", b"client_secret"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_secret", b"client_secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_secret", b"client_secret"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___OAuth2Client: _TypeAlias = OAuth2Client  # noqa: Y015
+Global___OAuth2Client: _TypeAlias = OAuth2Client
 
 @_typing.final
 class Secret(_message.Message):
@@ -108,7 +108,7 @@ class Secret(_message.Message):
 
     class _MountType:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _MountTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Secret._MountType.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -144,13 +144,13 @@ class Secret(_message.Message):
         mount_requirement: Global___Secret.MountType.ValueType = ...,
         env_var: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["env_var", b"env_var", "group", b"group", "group_version", b"group_version", "key", b"key", "mount_requirement", b"mount_requirement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["env_var", b"env_var", "group", b"group", "group_version", b"group_version", "key", b"key", "mount_requirement", b"mount_requirement"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Secret: _TypeAlias = Secret  # noqa: Y015
+Global___Secret: _TypeAlias = Secret
 
 @_typing.final
 class OAuth2TokenRequest(_message.Message):
@@ -160,7 +160,7 @@ class OAuth2TokenRequest(_message.Message):
 
     class _Type:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _TypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[OAuth2TokenRequest._Type.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -190,10 +190,10 @@ class OAuth2TokenRequest(_message.Message):
         idp_discovery_endpoint: _builtins.str = ...,
         token_endpoint: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "idp_discovery_endpoint", b"idp_discovery_endpoint", "name", b"name", "token_endpoint", b"token_endpoint", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "idp_discovery_endpoint", b"idp_discovery_endpoint", "name", b"name", "token_endpoint", b"token_endpoint", "type", b"type"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___OAuth2TokenRequest: _TypeAlias = OAuth2TokenRequest  # noqa: Y015
+Global___OAuth2TokenRequest: _TypeAlias = OAuth2TokenRequest

@@ -33,7 +33,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _AcceleratorModel:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _AcceleratorModelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AcceleratorModel.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -121,11 +121,11 @@ AMD_MI325X: AcceleratorModel.ValueType  # 306
 AMD_MI350X: AcceleratorModel.ValueType  # 307
 AMD_MI355X: AcceleratorModel.ValueType  # 308
 HABANA_GAUDI1: AcceleratorModel.ValueType  # 400
-Global___AcceleratorModel: _TypeAlias = AcceleratorModel  # noqa: Y015
+Global___AcceleratorModel: _TypeAlias = AcceleratorModel
 
 class _WorkerKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _WorkerKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WorkerKind.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -136,7 +136,7 @@ class WorkerKind(_WorkerKind, metaclass=_WorkerKindEnumTypeWrapper): ...
 
 WORKER_KIND_UNSPECIFIED: WorkerKind.ValueType  # 0
 WORKER_KIND_SANDBOX: WorkerKind.ValueType  # 1
-Global___WorkerKind: _TypeAlias = WorkerKind  # noqa: Y015
+Global___WorkerKind: _TypeAlias = WorkerKind
 
 @_typing.final
 class TaskTemplate(_message.Message):
@@ -158,9 +158,9 @@ class TaskTemplate(_message.Message):
             key: _builtins.str = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -228,15 +228,15 @@ class TaskTemplate(_message.Message):
         reuse_policy: Global___ReusePolicy | None = ...,
         worker_kind: Global___WorkerKind.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "custom", b"custom", "extended_resources", b"extended_resources", "id", b"id", "interface", b"interface", "k8s_pod", b"k8s_pod", "metadata", b"metadata", "reuse_policy", b"reuse_policy", "security_context", b"security_context", "sql", b"sql", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "custom", b"custom", "extended_resources", b"extended_resources", "id", b"id", "interface", b"interface", "k8s_pod", b"k8s_pod", "metadata", b"metadata", "reuse_policy", b"reuse_policy", "security_context", b"security_context", "sql", b"sql", "target", b"target"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "container", b"container", "custom", b"custom", "extended_resources", b"extended_resources", "id", b"id", "interface", b"interface", "k8s_pod", b"k8s_pod", "metadata", b"metadata", "reuse_policy", b"reuse_policy", "security_context", b"security_context", "sql", b"sql", "target", b"target", "task_type_version", b"task_type_version", "type", b"type", "worker_kind", b"worker_kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "container", b"container", "custom", b"custom", "extended_resources", b"extended_resources", "id", b"id", "interface", b"interface", "k8s_pod", b"k8s_pod", "metadata", b"metadata", "reuse_policy", b"reuse_policy", "security_context", b"security_context", "sql", b"sql", "target", b"target", "task_type_version", b"task_type_version", "type", b"type", "worker_kind", b"worker_kind"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["container", "k8s_pod", "sql"]  # noqa: Y015
-    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["container", "k8s_pod", "sql"]
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
-Global___TaskTemplate: _TypeAlias = TaskTemplate  # noqa: Y015
+Global___TaskTemplate: _TypeAlias = TaskTemplate
 
 @_typing.final
 class TaskMetadata(_message.Message):
@@ -256,9 +256,9 @@ class TaskMetadata(_message.Message):
             key: _builtins.str = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -364,15 +364,15 @@ class TaskMetadata(_message.Message):
         produces_artifacts: _builtins.bool = ...,
         cache_max_age: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cache_max_age", b"cache_max_age", "generates_deck", b"generates_deck", "image_build_run", b"image_build_run", "interruptible", b"interruptible", "interruptible_value", b"interruptible_value", "metadata", b"metadata", "retries", b"retries", "runtime", b"runtime", "timeout", b"timeout", "timeouts", b"timeouts"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cache_max_age", b"cache_max_age", "generates_deck", b"generates_deck", "image_build_run", b"image_build_run", "interruptible", b"interruptible", "interruptible_value", b"interruptible_value", "metadata", b"metadata", "retries", b"retries", "runtime", b"runtime", "timeout", b"timeout", "timeouts", b"timeouts"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_ignore_input_vars", b"cache_ignore_input_vars", "cache_max_age", b"cache_max_age", "cache_serializable", b"cache_serializable", "code_bundle_uri", b"code_bundle_uri", "debuggable", b"debuggable", "deprecated_error_message", b"deprecated_error_message", "discoverable", b"discoverable", "discovery_version", b"discovery_version", "generates_deck", b"generates_deck", "image_build_run", b"image_build_run", "interruptible", b"interruptible", "interruptible_value", b"interruptible_value", "is_eager", b"is_eager", "is_entrypoint", b"is_entrypoint", "log_links", b"log_links", "metadata", b"metadata", "pod_template_name", b"pod_template_name", "produces_artifacts", b"produces_artifacts", "retries", b"retries", "runtime", b"runtime", "tags", b"tags", "timeout", b"timeout", "timeouts", b"timeouts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_ignore_input_vars", b"cache_ignore_input_vars", "cache_max_age", b"cache_max_age", "cache_serializable", b"cache_serializable", "code_bundle_uri", b"code_bundle_uri", "debuggable", b"debuggable", "deprecated_error_message", b"deprecated_error_message", "discoverable", b"discoverable", "discovery_version", b"discovery_version", "generates_deck", b"generates_deck", "image_build_run", b"image_build_run", "interruptible", b"interruptible", "interruptible_value", b"interruptible_value", "is_eager", b"is_eager", "is_entrypoint", b"is_entrypoint", "log_links", b"log_links", "metadata", b"metadata", "pod_template_name", b"pod_template_name", "produces_artifacts", b"produces_artifacts", "retries", b"retries", "runtime", b"runtime", "tags", b"tags", "timeout", b"timeout", "timeouts", b"timeouts"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_interruptible_value: _TypeAlias = _typing.Literal["interruptible"]  # noqa: Y015
-    _WhichOneofArgType_interruptible_value: _TypeAlias = _typing.Literal["interruptible_value", b"interruptible_value"]  # noqa: Y015
+    _WhichOneofReturnType_interruptible_value: _TypeAlias = _typing.Literal["interruptible"]
+    _WhichOneofArgType_interruptible_value: _TypeAlias = _typing.Literal["interruptible_value", b"interruptible_value"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_interruptible_value) -> _WhichOneofReturnType_interruptible_value | None: ...
 
-Global___TaskMetadata: _TypeAlias = TaskMetadata  # noqa: Y015
+Global___TaskMetadata: _TypeAlias = TaskMetadata
 
 @_typing.final
 class RuntimeMetadata(_message.Message):
@@ -380,7 +380,7 @@ class RuntimeMetadata(_message.Message):
 
     class _RuntimeType:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _RuntimeTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RuntimeMetadata._RuntimeType.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -405,13 +405,13 @@ class RuntimeMetadata(_message.Message):
         version: _builtins.str = ...,
         flavor: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flavor", b"flavor", "type", b"type", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flavor", b"flavor", "type", b"type", "version", b"version"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RuntimeMetadata: _TypeAlias = RuntimeMetadata  # noqa: Y015
+Global___RuntimeMetadata: _TypeAlias = RuntimeMetadata
 
 @_typing.final
 class K8sObjectMetadata(_message.Message):
@@ -431,9 +431,9 @@ class K8sObjectMetadata(_message.Message):
             key: _builtins.str = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -451,9 +451,9 @@ class K8sObjectMetadata(_message.Message):
             key: _builtins.str = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -469,13 +469,13 @@ class K8sObjectMetadata(_message.Message):
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         annotations: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "labels", b"labels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "labels", b"labels"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___K8sObjectMetadata: _TypeAlias = K8sObjectMetadata  # noqa: Y015
+Global___K8sObjectMetadata: _TypeAlias = K8sObjectMetadata
 
 @_typing.final
 class Container(_message.Message):
@@ -483,7 +483,7 @@ class Container(_message.Message):
 
     class _Architecture:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _ArchitectureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Container._Architecture.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -545,13 +545,13 @@ class Container(_message.Message):
         data_config: Global___DataLoadingConfig | None = ...,
         architecture: Global___Container.Architecture.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data_config", b"data_config", "resources", b"resources"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data_config", b"data_config", "resources", b"resources"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "args", b"args", "command", b"command", "config", b"config", "data_config", b"data_config", "env", b"env", "image", b"image", "ports", b"ports", "resources", b"resources"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "args", b"args", "command", b"command", "config", b"config", "data_config", b"data_config", "env", b"env", "image", b"image", "ports", b"ports", "resources", b"resources"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Container: _TypeAlias = Container  # noqa: Y015
+Global___Container: _TypeAlias = Container
 
 @_typing.final
 class Resources(_message.Message):
@@ -559,7 +559,7 @@ class Resources(_message.Message):
 
     class _ResourceName:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _ResourceNameEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Resources._ResourceName.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -593,9 +593,9 @@ class Resources(_message.Message):
             name: Global___Resources.ResourceName.ValueType = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -611,13 +611,13 @@ class Resources(_message.Message):
         requests: _abc.Iterable[Global___Resources.ResourceEntry] | None = ...,
         limits: _abc.Iterable[Global___Resources.ResourceEntry] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "requests", b"requests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "requests", b"requests"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Resources: _TypeAlias = Resources  # noqa: Y015
+Global___Resources: _TypeAlias = Resources
 
 @_typing.final
 class ContainerPort(_message.Message):
@@ -633,13 +633,13 @@ class ContainerPort(_message.Message):
         container_port: _builtins.int = ...,
         name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_port", b"container_port", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_port", b"container_port", "name", b"name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ContainerPort: _TypeAlias = ContainerPort  # noqa: Y015
+Global___ContainerPort: _TypeAlias = ContainerPort
 
 @_typing.final
 class DataLoadingConfig(_message.Message):
@@ -649,7 +649,7 @@ class DataLoadingConfig(_message.Message):
 
     class _FileInputLayout:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _FileInputLayoutEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[DataLoadingConfig._FileInputLayout.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -664,7 +664,7 @@ class DataLoadingConfig(_message.Message):
 
     class _LiteralMapFormat:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _LiteralMapFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[DataLoadingConfig._LiteralMapFormat.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -701,13 +701,13 @@ class DataLoadingConfig(_message.Message):
         io_strategy: Global___IOStrategy | None = ...,
         file_input_layout: Global___DataLoadingConfig.FileInputLayout.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["io_strategy", b"io_strategy"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["io_strategy", b"io_strategy"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enabled", b"enabled", "file_input_layout", b"file_input_layout", "format", b"format", "input_path", b"input_path", "io_strategy", b"io_strategy", "output_path", b"output_path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enabled", b"enabled", "file_input_layout", b"file_input_layout", "format", b"format", "input_path", b"input_path", "io_strategy", b"io_strategy", "output_path", b"output_path"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DataLoadingConfig: _TypeAlias = DataLoadingConfig  # noqa: Y015
+Global___DataLoadingConfig: _TypeAlias = DataLoadingConfig
 
 @_typing.final
 class IOStrategy(_message.Message):
@@ -717,7 +717,7 @@ class IOStrategy(_message.Message):
 
     class _DownloadMode:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _DownloadModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[IOStrategy._DownloadMode.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -732,7 +732,7 @@ class IOStrategy(_message.Message):
 
     class _UploadMode:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _UploadModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[IOStrategy._UploadMode.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -755,13 +755,13 @@ class IOStrategy(_message.Message):
         download_mode: Global___IOStrategy.DownloadMode.ValueType = ...,
         upload_mode: Global___IOStrategy.UploadMode.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["download_mode", b"download_mode", "upload_mode", b"upload_mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["download_mode", b"download_mode", "upload_mode", b"upload_mode"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___IOStrategy: _TypeAlias = IOStrategy  # noqa: Y015
+Global___IOStrategy: _TypeAlias = IOStrategy
 
 @_typing.final
 class ExtendedResources(_message.Message):
@@ -781,13 +781,13 @@ class ExtendedResources(_message.Message):
         gpu_accelerator: Global___GPUAccelerator | None = ...,
         shared_memory: Global___SharedMemory | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["gpu_accelerator", b"gpu_accelerator", "shared_memory", b"shared_memory"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gpu_accelerator", b"gpu_accelerator", "shared_memory", b"shared_memory"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpu_accelerator", b"gpu_accelerator", "shared_memory", b"shared_memory"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpu_accelerator", b"gpu_accelerator", "shared_memory", b"shared_memory"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ExtendedResources: _TypeAlias = ExtendedResources  # noqa: Y015
+Global___ExtendedResources: _TypeAlias = ExtendedResources
 
 @_typing.final
 class GPUAccelerator(_message.Message):
@@ -795,7 +795,7 @@ class GPUAccelerator(_message.Message):
 
     class _DeviceClass:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _DeviceClassEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[GPUAccelerator._DeviceClass.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -834,15 +834,15 @@ class GPUAccelerator(_message.Message):
         device_class: Global___GPUAccelerator.DeviceClass.ValueType = ...,
         accelerator_model: Global___AcceleratorModel.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["partition_size", b"partition_size", "partition_size_value", b"partition_size_value", "unpartitioned", b"unpartitioned"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["partition_size", b"partition_size", "partition_size_value", b"partition_size_value", "unpartitioned", b"unpartitioned"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accelerator_model", b"accelerator_model", "device", b"device", "device_class", b"device_class", "partition_size", b"partition_size", "partition_size_value", b"partition_size_value", "unpartitioned", b"unpartitioned"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accelerator_model", b"accelerator_model", "device", b"device", "device_class", b"device_class", "partition_size", b"partition_size", "partition_size_value", b"partition_size_value", "unpartitioned", b"unpartitioned"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_partition_size_value: _TypeAlias = _typing.Literal["unpartitioned", "partition_size"]  # noqa: Y015
-    _WhichOneofArgType_partition_size_value: _TypeAlias = _typing.Literal["partition_size_value", b"partition_size_value"]  # noqa: Y015
+    _WhichOneofReturnType_partition_size_value: _TypeAlias = _typing.Literal["unpartitioned", "partition_size"]
+    _WhichOneofArgType_partition_size_value: _TypeAlias = _typing.Literal["partition_size_value", b"partition_size_value"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_partition_size_value) -> _WhichOneofReturnType_partition_size_value | None: ...
 
-Global___GPUAccelerator: _TypeAlias = GPUAccelerator  # noqa: Y015
+Global___GPUAccelerator: _TypeAlias = GPUAccelerator
 
 @_typing.final
 class SharedMemory(_message.Message):
@@ -864,13 +864,13 @@ class SharedMemory(_message.Message):
         mount_name: _builtins.str = ...,
         size_limit: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mount_name", b"mount_name", "mount_path", b"mount_path", "size_limit", b"size_limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mount_name", b"mount_name", "mount_path", b"mount_path", "size_limit", b"size_limit"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SharedMemory: _TypeAlias = SharedMemory  # noqa: Y015
+Global___SharedMemory: _TypeAlias = SharedMemory
 
 @_typing.final
 class K8sPod(_message.Message):
@@ -898,13 +898,13 @@ class K8sPod(_message.Message):
         data_config: Global___DataLoadingConfig | None = ...,
         primary_container_name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data_config", b"data_config", "metadata", b"metadata", "pod_spec", b"pod_spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data_config", b"data_config", "metadata", b"metadata", "pod_spec", b"pod_spec"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_config", b"data_config", "metadata", b"metadata", "pod_spec", b"pod_spec", "primary_container_name", b"primary_container_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_config", b"data_config", "metadata", b"metadata", "pod_spec", b"pod_spec", "primary_container_name", b"primary_container_name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___K8sPod: _TypeAlias = K8sPod  # noqa: Y015
+Global___K8sPod: _TypeAlias = K8sPod
 
 @_typing.final
 class Sql(_message.Message):
@@ -914,7 +914,7 @@ class Sql(_message.Message):
 
     class _Dialect:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _DialectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Sql._Dialect.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -939,13 +939,13 @@ class Sql(_message.Message):
         statement: _builtins.str = ...,
         dialect: Global___Sql.Dialect.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dialect", b"dialect", "statement", b"statement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dialect", b"dialect", "statement", b"statement"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Sql: _TypeAlias = Sql  # noqa: Y015
+Global___Sql: _TypeAlias = Sql
 
 @_typing.final
 class ReusePolicy(_message.Message):
@@ -955,7 +955,7 @@ class ReusePolicy(_message.Message):
 
     class _Scope:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ReusePolicy._Scope.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -995,10 +995,10 @@ class ReusePolicy(_message.Message):
         scaledown_ttl: _duration_pb2.Duration | None = ...,
         scope: Global___ReusePolicy.Scope.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["idle_ttl", b"idle_ttl", "scaledown_ttl", b"scaledown_ttl"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["idle_ttl", b"idle_ttl", "scaledown_ttl", b"scaledown_ttl"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "idle_ttl", b"idle_ttl", "max_replicas", b"max_replicas", "min_replicas", b"min_replicas", "scaledown_ttl", b"scaledown_ttl", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "idle_ttl", b"idle_ttl", "max_replicas", b"max_replicas", "min_replicas", b"min_replicas", "scaledown_ttl", b"scaledown_ttl", "scope", b"scope"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ReusePolicy: _TypeAlias = ReusePolicy  # noqa: Y015
+Global___ReusePolicy: _TypeAlias = ReusePolicy

@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _SimpleType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _SimpleTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SimpleType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -48,7 +48,7 @@ DURATION: SimpleType.ValueType  # 6
 BINARY: SimpleType.ValueType  # 7
 ERROR: SimpleType.ValueType  # 8
 STRUCT: SimpleType.ValueType  # 9
-Global___SimpleType: _TypeAlias = SimpleType  # noqa: Y015
+Global___SimpleType: _TypeAlias = SimpleType
 
 @_typing.final
 class LiteralType(_message.Message):
@@ -111,15 +111,15 @@ class LiteralType(_message.Message):
         annotation: Global___TypeAnnotation | None = ...,
         structure: Global___TypeStructure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["annotation", b"annotation", "blob", b"blob", "collection_type", b"collection_type", "enum_type", b"enum_type", "map_value_type", b"map_value_type", "metadata", b"metadata", "schema", b"schema", "simple", b"simple", "structure", b"structure", "structured_dataset_type", b"structured_dataset_type", "type", b"type", "union_type", b"union_type"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["annotation", b"annotation", "blob", b"blob", "collection_type", b"collection_type", "enum_type", b"enum_type", "map_value_type", b"map_value_type", "metadata", b"metadata", "schema", b"schema", "simple", b"simple", "structure", b"structure", "structured_dataset_type", b"structured_dataset_type", "type", b"type", "union_type", b"union_type"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation", b"annotation", "blob", b"blob", "collection_type", b"collection_type", "enum_type", b"enum_type", "map_value_type", b"map_value_type", "metadata", b"metadata", "schema", b"schema", "simple", b"simple", "structure", b"structure", "structured_dataset_type", b"structured_dataset_type", "type", b"type", "union_type", b"union_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation", b"annotation", "blob", b"blob", "collection_type", b"collection_type", "enum_type", b"enum_type", "map_value_type", b"map_value_type", "metadata", b"metadata", "schema", b"schema", "simple", b"simple", "structure", b"structure", "structured_dataset_type", b"structured_dataset_type", "type", b"type", "union_type", b"union_type"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_type: _TypeAlias = _typing.Literal["simple", "schema", "collection_type", "map_value_type", "blob", "enum_type", "structured_dataset_type", "union_type"]  # noqa: Y015
-    _WhichOneofArgType_type: _TypeAlias = _typing.Literal["type", b"type"]  # noqa: Y015
+    _WhichOneofReturnType_type: _TypeAlias = _typing.Literal["simple", "schema", "collection_type", "map_value_type", "blob", "enum_type", "structured_dataset_type", "union_type"]
+    _WhichOneofArgType_type: _TypeAlias = _typing.Literal["type", b"type"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_type) -> _WhichOneofReturnType_type | None: ...
 
-Global___LiteralType: _TypeAlias = LiteralType  # noqa: Y015
+Global___LiteralType: _TypeAlias = LiteralType
 
 @_typing.final
 class SchemaType(_message.Message):
@@ -133,7 +133,7 @@ class SchemaType(_message.Message):
 
         class _SchemaColumnType:
             ValueType = _typing.NewType("ValueType", _builtins.int)
-            V: _TypeAlias = ValueType  # noqa: Y015
+            V: _TypeAlias = ValueType
 
         class _SchemaColumnTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[SchemaType.SchemaColumn._SchemaColumnType.ValueType], _builtins.type):
             DESCRIPTOR: _descriptor.EnumDescriptor
@@ -162,9 +162,9 @@ class SchemaType(_message.Message):
             name: _builtins.str = ...,
             type: Global___SchemaType.SchemaColumn.SchemaColumnType.ValueType = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "type", b"type"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "type", b"type"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -176,13 +176,13 @@ class SchemaType(_message.Message):
         *,
         columns: _abc.Iterable[Global___SchemaType.SchemaColumn] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SchemaType: _TypeAlias = SchemaType  # noqa: Y015
+Global___SchemaType: _TypeAlias = SchemaType
 
 @_typing.final
 class BlobType(_message.Message):
@@ -190,7 +190,7 @@ class BlobType(_message.Message):
 
     class _BlobDimensionality:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _BlobDimensionalityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[BlobType._BlobDimensionality.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -214,13 +214,13 @@ class BlobType(_message.Message):
         format: _builtins.str = ...,
         dimensionality: Global___BlobType.BlobDimensionality.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimensionality", b"dimensionality", "format", b"format"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimensionality", b"dimensionality", "format", b"format"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___BlobType: _TypeAlias = BlobType  # noqa: Y015
+Global___BlobType: _TypeAlias = BlobType
 
 @_typing.final
 class EnumType(_message.Message):
@@ -236,13 +236,13 @@ class EnumType(_message.Message):
         *,
         values: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___EnumType: _TypeAlias = EnumType  # noqa: Y015
+Global___EnumType: _TypeAlias = EnumType
 
 @_typing.final
 class StructuredDatasetType(_message.Message):
@@ -265,9 +265,9 @@ class StructuredDatasetType(_message.Message):
             name: _builtins.str = ...,
             literal_type: Global___LiteralType | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["literal_type", b"literal_type"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["literal_type", b"literal_type"]
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["literal_type", b"literal_type", "name", b"name"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["literal_type", b"literal_type", "name", b"name"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -290,13 +290,13 @@ class StructuredDatasetType(_message.Message):
         external_schema_type: _builtins.str = ...,
         external_schema_bytes: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "external_schema_bytes", b"external_schema_bytes", "external_schema_type", b"external_schema_type", "format", b"format"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "external_schema_bytes", b"external_schema_bytes", "external_schema_type", b"external_schema_type", "format", b"format"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___StructuredDatasetType: _TypeAlias = StructuredDatasetType  # noqa: Y015
+Global___StructuredDatasetType: _TypeAlias = StructuredDatasetType
 
 @_typing.final
 class TypeAnnotation(_message.Message):
@@ -312,13 +312,13 @@ class TypeAnnotation(_message.Message):
         *,
         annotations: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TypeAnnotation: _TypeAlias = TypeAnnotation  # noqa: Y015
+Global___TypeAnnotation: _TypeAlias = TypeAnnotation
 
 @_typing.final
 class UnionType(_message.Message):
@@ -334,13 +334,13 @@ class UnionType(_message.Message):
         *,
         variants: _abc.Iterable[Global___LiteralType] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["variants", b"variants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["variants", b"variants"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UnionType: _TypeAlias = UnionType  # noqa: Y015
+Global___UnionType: _TypeAlias = UnionType
 
 @_typing.final
 class TypeStructure(_message.Message):
@@ -363,9 +363,9 @@ class TypeStructure(_message.Message):
             key: _builtins.str = ...,
             value: Global___LiteralType | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -383,13 +383,13 @@ class TypeStructure(_message.Message):
         tag: _builtins.str = ...,
         dataclass_type: _abc.Mapping[_builtins.str, Global___LiteralType] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataclass_type", b"dataclass_type", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataclass_type", b"dataclass_type", "tag", b"tag"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TypeStructure: _TypeAlias = TypeStructure  # noqa: Y015
+Global___TypeStructure: _TypeAlias = TypeStructure
 
 @_typing.final
 class Error(_message.Message):
@@ -406,10 +406,10 @@ class Error(_message.Message):
         failed_node_id: _builtins.str = ...,
         message: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed_node_id", b"failed_node_id", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed_node_id", b"failed_node_id", "message", b"message"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Error: _TypeAlias = Error  # noqa: Y015
+Global___Error: _TypeAlias = Error

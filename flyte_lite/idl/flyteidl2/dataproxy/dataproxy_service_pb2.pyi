@@ -28,7 +28,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _ArtifactType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _ArtifactTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ArtifactType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -41,7 +41,7 @@ class ArtifactType(_ArtifactType, metaclass=_ArtifactTypeEnumTypeWrapper): ...
 ARTIFACT_TYPE_UNSPECIFIED: ArtifactType.ValueType  # 0
 ARTIFACT_TYPE_REPORT: ArtifactType.ValueType  # 1
 ARTIFACT_TYPE_CODE_BUNDLE: ArtifactType.ValueType  # 2
-Global___ArtifactType: _TypeAlias = ArtifactType  # noqa: Y015
+Global___ArtifactType: _TypeAlias = ArtifactType
 
 @_typing.final
 class CreateUploadLocationRequest(_message.Message):
@@ -65,13 +65,13 @@ class CreateUploadLocationRequest(_message.Message):
     filename_root: _builtins.str
     """The folder. If left out, it follows from content_md5."""
     add_content_md5_metadata: _builtins.bool
-    """Lets a second upload of the same file be told from one of another."""
+    """Kept with the object, so that uploading the same file again is no error."""
     org: _builtins.str
     content_length: _builtins.int
     """The open-source server takes 100 MiB at most."""
     @_builtins.property
     def expires_in(self) -> _duration_pb2.Duration:
-        """Above 0; an hour at most, and if left out."""
+        """Above 0. An hour at most, which is also the default."""
 
     def __init__(
         self,
@@ -86,13 +86,13 @@ class CreateUploadLocationRequest(_message.Message):
         org: _builtins.str = ...,
         content_length: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_in", b"expires_in"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_in", b"expires_in"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_content_md5_metadata", b"add_content_md5_metadata", "content_length", b"content_length", "content_md5", b"content_md5", "domain", b"domain", "expires_in", b"expires_in", "filename", b"filename", "filename_root", b"filename_root", "org", b"org", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_content_md5_metadata", b"add_content_md5_metadata", "content_length", b"content_length", "content_md5", b"content_md5", "domain", b"domain", "expires_in", b"expires_in", "filename", b"filename", "filename_root", b"filename_root", "org", b"org", "project", b"project"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CreateUploadLocationRequest: _TypeAlias = CreateUploadLocationRequest  # noqa: Y015
+Global___CreateUploadLocationRequest: _TypeAlias = CreateUploadLocationRequest
 
 @_typing.final
 class CreateUploadLocationResponse(_message.Message):
@@ -112,9 +112,9 @@ class CreateUploadLocationResponse(_message.Message):
             key: _builtins.str = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -139,13 +139,13 @@ class CreateUploadLocationResponse(_message.Message):
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "headers", b"headers", "native_url", b"native_url", "signed_url", b"signed_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "headers", b"headers", "native_url", b"native_url", "signed_url", b"signed_url"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CreateUploadLocationResponse: _TypeAlias = CreateUploadLocationResponse  # noqa: Y015
+Global___CreateUploadLocationResponse: _TypeAlias = CreateUploadLocationResponse
 
 @_typing.final
 class UploadInputsRequest(_message.Message):
@@ -183,20 +183,20 @@ class UploadInputsRequest(_message.Message):
         inputs: _common_pb2.Inputs | None = ...,
         base_dir: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "inputs", b"inputs", "project_id", b"project_id", "run_id", b"run_id", "task", b"task", "task_id", b"task_id", "task_spec", b"task_spec", "trigger_name", b"trigger_name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "inputs", b"inputs", "project_id", b"project_id", "run_id", b"run_id", "task", b"task", "task_id", b"task_id", "task_spec", b"task_spec", "trigger_name", b"trigger_name"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_dir", b"base_dir", "id", b"id", "inputs", b"inputs", "project_id", b"project_id", "run_id", b"run_id", "task", b"task", "task_id", b"task_id", "task_spec", b"task_spec", "trigger_name", b"trigger_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_dir", b"base_dir", "id", b"id", "inputs", b"inputs", "project_id", b"project_id", "run_id", b"run_id", "task", b"task", "task_id", b"task_id", "task_spec", b"task_spec", "trigger_name", b"trigger_name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_id: _TypeAlias = _typing.Literal["run_id", "project_id"]  # noqa: Y015
-    _WhichOneofArgType_id: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
-    _WhichOneofReturnType_task: _TypeAlias = _typing.Literal["task_id", "task_spec", "trigger_name"]  # noqa: Y015
-    _WhichOneofArgType_task: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    _WhichOneofReturnType_id: _TypeAlias = _typing.Literal["run_id", "project_id"]
+    _WhichOneofArgType_id: _TypeAlias = _typing.Literal["id", b"id"]
+    _WhichOneofReturnType_task: _TypeAlias = _typing.Literal["task_id", "task_spec", "trigger_name"]
+    _WhichOneofArgType_task: _TypeAlias = _typing.Literal["task", b"task"]
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_id) -> _WhichOneofReturnType_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_task) -> _WhichOneofReturnType_task | None: ...
 
-Global___UploadInputsRequest: _TypeAlias = UploadInputsRequest  # noqa: Y015
+Global___UploadInputsRequest: _TypeAlias = UploadInputsRequest
 
 @_typing.final
 class UploadInputsResponse(_message.Message):
@@ -210,13 +210,13 @@ class UploadInputsResponse(_message.Message):
         *,
         offloaded_input_data: _run_pb2.OffloadedInputData | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["offloaded_input_data", b"offloaded_input_data"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["offloaded_input_data", b"offloaded_input_data"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["offloaded_input_data", b"offloaded_input_data"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offloaded_input_data", b"offloaded_input_data"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UploadInputsResponse: _TypeAlias = UploadInputsResponse  # noqa: Y015
+Global___UploadInputsResponse: _TypeAlias = UploadInputsResponse
 
 @_typing.final
 class CreateDownloadLinkRequest(_message.Message):
@@ -247,15 +247,15 @@ class CreateDownloadLinkRequest(_message.Message):
         app_id: _app_definition_pb2.Identifier | None = ...,
         task_id: _task_definition_pb2.TaskIdentifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_attempt_id", b"action_attempt_id", "app_id", b"app_id", "expires_in", b"expires_in", "source", b"source", "task_id", b"task_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_attempt_id", b"action_attempt_id", "app_id", b"app_id", "expires_in", b"expires_in", "source", b"source", "task_id", b"task_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_attempt_id", b"action_attempt_id", "app_id", b"app_id", "artifact_type", b"artifact_type", "expires_in", b"expires_in", "source", b"source", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_attempt_id", b"action_attempt_id", "app_id", b"app_id", "artifact_type", b"artifact_type", "expires_in", b"expires_in", "source", b"source", "task_id", b"task_id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["action_attempt_id", "app_id", "task_id"]  # noqa: Y015
-    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["action_attempt_id", "app_id", "task_id"]
+    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
 
-Global___CreateDownloadLinkRequest: _TypeAlias = CreateDownloadLinkRequest  # noqa: Y015
+Global___CreateDownloadLinkRequest: _TypeAlias = CreateDownloadLinkRequest
 
 @_typing.final
 class CreateDownloadLinkResponse(_message.Message):
@@ -269,13 +269,13 @@ class CreateDownloadLinkResponse(_message.Message):
         *,
         pre_signed_urls: Global___PreSignedURLs | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["pre_signed_urls", b"pre_signed_urls"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pre_signed_urls", b"pre_signed_urls"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["pre_signed_urls", b"pre_signed_urls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pre_signed_urls", b"pre_signed_urls"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CreateDownloadLinkResponse: _TypeAlias = CreateDownloadLinkResponse  # noqa: Y015
+Global___CreateDownloadLinkResponse: _TypeAlias = CreateDownloadLinkResponse
 
 @_typing.final
 class GetActionDataRequest(_message.Message):
@@ -293,13 +293,13 @@ class GetActionDataRequest(_message.Message):
         action_id: _identifier_pb2.ActionIdentifier | None = ...,
         run_source: _run_definition_pb2.RunSource.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "run_source", b"run_source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "run_source", b"run_source"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetActionDataRequest: _TypeAlias = GetActionDataRequest  # noqa: Y015
+Global___GetActionDataRequest: _TypeAlias = GetActionDataRequest
 
 @_typing.final
 class GetActionDataResponse(_message.Message):
@@ -310,7 +310,7 @@ class GetActionDataResponse(_message.Message):
     INPUTS_URI_FIELD_NUMBER: _builtins.int
     OUTPUTS_URI_FIELD_NUMBER: _builtins.int
     inputs_uri: _builtins.str
-    """The objects read, as is outputs_uri; empty if there are none."""
+    """The object that was read, empty if there is none; outputs_uri likewise."""
     outputs_uri: _builtins.str
     @_builtins.property
     def inputs(self) -> _common_pb2.Inputs: ...
@@ -324,13 +324,13 @@ class GetActionDataResponse(_message.Message):
         inputs_uri: _builtins.str = ...,
         outputs_uri: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "outputs", b"outputs"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "outputs", b"outputs"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "inputs_uri", b"inputs_uri", "outputs", b"outputs", "outputs_uri", b"outputs_uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "inputs_uri", b"inputs_uri", "outputs", b"outputs", "outputs_uri", b"outputs_uri"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetActionDataResponse: _TypeAlias = GetActionDataResponse  # noqa: Y015
+Global___GetActionDataResponse: _TypeAlias = GetActionDataResponse
 
 @_typing.final
 class TailLogsRequest(_message.Message):
@@ -361,20 +361,20 @@ class TailLogsRequest(_message.Message):
         primary_pod: _builtins.bool = ...,
         connector_endpoint: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_connector_endpoint", b"_connector_endpoint", "action_id", b"action_id", "all_pods", b"all_pods", "connector_endpoint", b"connector_endpoint", "pod_name", b"pod_name", "pod_selector", b"pod_selector", "primary_pod", b"primary_pod"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_connector_endpoint", b"_connector_endpoint", "action_id", b"action_id", "all_pods", b"all_pods", "connector_endpoint", b"connector_endpoint", "pod_name", b"pod_name", "pod_selector", b"pod_selector", "primary_pod", b"primary_pod"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_connector_endpoint", b"_connector_endpoint", "action_id", b"action_id", "all_pods", b"all_pods", "attempt", b"attempt", "connector_endpoint", b"connector_endpoint", "pod_name", b"pod_name", "pod_selector", b"pod_selector", "primary_pod", b"primary_pod"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_connector_endpoint", b"_connector_endpoint", "action_id", b"action_id", "all_pods", b"all_pods", "attempt", b"attempt", "connector_endpoint", b"connector_endpoint", "pod_name", b"pod_name", "pod_selector", b"pod_selector", "primary_pod", b"primary_pod"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__connector_endpoint: _TypeAlias = _typing.Literal["connector_endpoint"]  # noqa: Y015
-    _WhichOneofArgType__connector_endpoint: _TypeAlias = _typing.Literal["_connector_endpoint", b"_connector_endpoint"]  # noqa: Y015
-    _WhichOneofReturnType_pod_selector: _TypeAlias = _typing.Literal["pod_name", "all_pods", "primary_pod"]  # noqa: Y015
-    _WhichOneofArgType_pod_selector: _TypeAlias = _typing.Literal["pod_selector", b"pod_selector"]  # noqa: Y015
+    _WhichOneofReturnType__connector_endpoint: _TypeAlias = _typing.Literal["connector_endpoint"]
+    _WhichOneofArgType__connector_endpoint: _TypeAlias = _typing.Literal["_connector_endpoint", b"_connector_endpoint"]
+    _WhichOneofReturnType_pod_selector: _TypeAlias = _typing.Literal["pod_name", "all_pods", "primary_pod"]
+    _WhichOneofArgType_pod_selector: _TypeAlias = _typing.Literal["pod_selector", b"pod_selector"]
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__connector_endpoint) -> _WhichOneofReturnType__connector_endpoint | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_pod_selector) -> _WhichOneofReturnType_pod_selector | None: ...
 
-Global___TailLogsRequest: _TypeAlias = TailLogsRequest  # noqa: Y015
+Global___TailLogsRequest: _TypeAlias = TailLogsRequest
 
 @_typing.final
 class TailLogsResponse(_message.Message):
@@ -398,9 +398,9 @@ class TailLogsResponse(_message.Message):
             lines: _abc.Iterable[_payload_pb2.LogLine] | None = ...,
             container: _payload_pb2.ContainerIdentifier | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container"]
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "lines", b"lines"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "lines", b"lines"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -412,13 +412,13 @@ class TailLogsResponse(_message.Message):
         *,
         logs: _abc.Iterable[Global___TailLogsResponse.Logs] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["logs", b"logs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["logs", b"logs"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TailLogsResponse: _TypeAlias = TailLogsResponse  # noqa: Y015
+Global___TailLogsResponse: _TypeAlias = TailLogsResponse
 
 @_typing.final
 class PreSignedURLs(_message.Message):
@@ -438,10 +438,10 @@ class PreSignedURLs(_message.Message):
         signed_url: _abc.Iterable[_builtins.str] | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "signed_url", b"signed_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "signed_url", b"signed_url"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PreSignedURLs: _TypeAlias = PreSignedURLs  # noqa: Y015
+Global___PreSignedURLs: _TypeAlias = PreSignedURLs

@@ -19,7 +19,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _HttpMethod:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _HttpMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HttpMethod.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -46,7 +46,7 @@ HTTP_METHOD_CONNECT: HttpMethod.ValueType  # 6
 HTTP_METHOD_OPTIONS: HttpMethod.ValueType  # 7
 HTTP_METHOD_TRACE: HttpMethod.ValueType  # 8
 HTTP_METHOD_PATCH: HttpMethod.ValueType  # 9
-Global___HttpMethod: _TypeAlias = HttpMethod  # noqa: Y015
+Global___HttpMethod: _TypeAlias = HttpMethod
 
 @_typing.final
 class DeliveryConfigTemplate(_message.Message):
@@ -66,13 +66,13 @@ class DeliveryConfigTemplate(_message.Message):
         webhook: Global___WebhookDeliveryTemplate | None = ...,
         email: Global___EmailDeliveryTemplate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "webhook", b"webhook"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "webhook", b"webhook"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "webhook", b"webhook"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "webhook", b"webhook"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeliveryConfigTemplate: _TypeAlias = DeliveryConfigTemplate  # noqa: Y015
+Global___DeliveryConfigTemplate: _TypeAlias = DeliveryConfigTemplate
 
 @_typing.final
 class WebhookDeliveryTemplate(_message.Message):
@@ -92,9 +92,9 @@ class WebhookDeliveryTemplate(_message.Message):
             key: _builtins.str = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -115,13 +115,13 @@ class WebhookDeliveryTemplate(_message.Message):
         headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         body_template: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_template", b"body_template", "headers", b"headers", "method", b"method", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_template", b"body_template", "headers", b"headers", "method", b"method", "url", b"url"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WebhookDeliveryTemplate: _TypeAlias = WebhookDeliveryTemplate  # noqa: Y015
+Global___WebhookDeliveryTemplate: _TypeAlias = WebhookDeliveryTemplate
 
 @_typing.final
 class EmailDeliveryTemplate(_message.Message):
@@ -151,15 +151,15 @@ class EmailDeliveryTemplate(_message.Message):
         inline: Global___InlineEmailTemplate | None = ...,
         provider_template: Global___ProviderEmailTemplate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "inline", b"inline", "provider_template", b"provider_template"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "inline", b"inline", "provider_template", b"provider_template"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bcc", b"bcc", "cc", b"cc", "content", b"content", "inline", b"inline", "provider_template", b"provider_template", "to", b"to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bcc", b"bcc", "cc", b"cc", "content", b"content", "inline", b"inline", "provider_template", b"provider_template", "to", b"to"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["inline", "provider_template"]  # noqa: Y015
-    _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["inline", "provider_template"]
+    _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
 
-Global___EmailDeliveryTemplate: _TypeAlias = EmailDeliveryTemplate  # noqa: Y015
+Global___EmailDeliveryTemplate: _TypeAlias = EmailDeliveryTemplate
 
 @_typing.final
 class EmailRecipient(_message.Message):
@@ -175,13 +175,13 @@ class EmailRecipient(_message.Message):
         name: _builtins.str = ...,
         address: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "name", b"name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___EmailRecipient: _TypeAlias = EmailRecipient  # noqa: Y015
+Global___EmailRecipient: _TypeAlias = EmailRecipient
 
 @_typing.final
 class InlineEmailTemplate(_message.Message):
@@ -202,13 +202,13 @@ class InlineEmailTemplate(_message.Message):
         html_template: _builtins.str = ...,
         text_template: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["html_template", b"html_template", "subject", b"subject", "text_template", b"text_template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["html_template", b"html_template", "subject", b"subject", "text_template", b"text_template"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___InlineEmailTemplate: _TypeAlias = InlineEmailTemplate  # noqa: Y015
+Global___InlineEmailTemplate: _TypeAlias = InlineEmailTemplate
 
 @_typing.final
 class ProviderEmailTemplate(_message.Message):
@@ -230,9 +230,9 @@ class ProviderEmailTemplate(_message.Message):
             key: _builtins.str = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -247,10 +247,10 @@ class ProviderEmailTemplate(_message.Message):
         template_id: _builtins.str = ...,
         template_data: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["template_data", b"template_data", "template_id", b"template_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["template_data", b"template_data", "template_id", b"template_id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ProviderEmailTemplate: _TypeAlias = ProviderEmailTemplate  # noqa: Y015
+Global___ProviderEmailTemplate: _TypeAlias = ProviderEmailTemplate

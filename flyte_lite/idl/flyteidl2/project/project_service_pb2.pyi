@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _ProjectState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _ProjectStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProjectState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -38,7 +38,7 @@ PROJECT_STATE_ARCHIVED: ProjectState.ValueType  # 1
 """Hidden; runs are still taken."""
 PROJECT_STATE_SYSTEM_GENERATED: ProjectState.ValueType  # 2
 PROJECT_STATE_SYSTEM_ARCHIVED: ProjectState.ValueType  # 3
-Global___ProjectState: _TypeAlias = ProjectState  # noqa: Y015
+Global___ProjectState: _TypeAlias = ProjectState
 
 @_typing.final
 class CreateProjectRequest(_message.Message):
@@ -52,13 +52,13 @@ class CreateProjectRequest(_message.Message):
         *,
         project: Global___Project | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CreateProjectRequest: _TypeAlias = CreateProjectRequest  # noqa: Y015
+Global___CreateProjectRequest: _TypeAlias = CreateProjectRequest
 
 @_typing.final
 class CreateProjectResponse(_message.Message):
@@ -69,13 +69,13 @@ class CreateProjectResponse(_message.Message):
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CreateProjectResponse: _TypeAlias = CreateProjectResponse  # noqa: Y015
+Global___CreateProjectResponse: _TypeAlias = CreateProjectResponse
 
 @_typing.final
 class UpdateProjectRequest(_message.Message):
@@ -89,13 +89,13 @@ class UpdateProjectRequest(_message.Message):
         *,
         project: Global___Project | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UpdateProjectRequest: _TypeAlias = UpdateProjectRequest  # noqa: Y015
+Global___UpdateProjectRequest: _TypeAlias = UpdateProjectRequest
 
 @_typing.final
 class UpdateProjectResponse(_message.Message):
@@ -104,13 +104,13 @@ class UpdateProjectResponse(_message.Message):
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UpdateProjectResponse: _TypeAlias = UpdateProjectResponse  # noqa: Y015
+Global___UpdateProjectResponse: _TypeAlias = UpdateProjectResponse
 
 @_typing.final
 class GetProjectRequest(_message.Message):
@@ -126,13 +126,13 @@ class GetProjectRequest(_message.Message):
         id: _builtins.str = ...,
         org: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "org", b"org"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "org", b"org"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetProjectRequest: _TypeAlias = GetProjectRequest  # noqa: Y015
+Global___GetProjectRequest: _TypeAlias = GetProjectRequest
 
 @_typing.final
 class GetProjectResponse(_message.Message):
@@ -146,13 +146,13 @@ class GetProjectResponse(_message.Message):
         *,
         project: Global___Project | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetProjectResponse: _TypeAlias = GetProjectResponse  # noqa: Y015
+Global___GetProjectResponse: _TypeAlias = GetProjectResponse
 
 @_typing.final
 class ListProjectsRequest(_message.Message):
@@ -182,13 +182,13 @@ class ListProjectsRequest(_message.Message):
         sort_by: _list_pb2.Sort | None = ...,
         org: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sort_by", b"sort_by"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sort_by", b"sort_by"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filters", b"filters", "limit", b"limit", "org", b"org", "sort_by", b"sort_by", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filters", b"filters", "limit", b"limit", "org", b"org", "sort_by", b"sort_by", "token", b"token"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListProjectsRequest: _TypeAlias = ListProjectsRequest  # noqa: Y015
+Global___ListProjectsRequest: _TypeAlias = ListProjectsRequest
 
 @_typing.final
 class ListProjectsResponse(_message.Message):
@@ -202,13 +202,13 @@ class ListProjectsResponse(_message.Message):
         *,
         projects: Global___Projects | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["projects", b"projects"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["projects", b"projects"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["projects", b"projects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["projects", b"projects"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListProjectsResponse: _TypeAlias = ListProjectsResponse  # noqa: Y015
+Global___ListProjectsResponse: _TypeAlias = ListProjectsResponse
 
 @_typing.final
 class Project(_message.Message):
@@ -244,13 +244,13 @@ class Project(_message.Message):
         state: Global___ProjectState.ValueType = ...,
         org: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "domains", b"domains", "id", b"id", "labels", b"labels", "name", b"name", "org", b"org", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "domains", b"domains", "id", b"id", "labels", b"labels", "name", b"name", "org", b"org", "state", b"state"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Project: _TypeAlias = Project  # noqa: Y015
+Global___Project: _TypeAlias = Project
 
 @_typing.final
 class Domain(_message.Message):
@@ -266,13 +266,13 @@ class Domain(_message.Message):
         id: _builtins.str = ...,
         name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "name", b"name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Domain: _TypeAlias = Domain  # noqa: Y015
+Global___Domain: _TypeAlias = Domain
 
 @_typing.final
 class Projects(_message.Message):
@@ -289,10 +289,10 @@ class Projects(_message.Message):
         projects: _abc.Iterable[Global___Project] | None = ...,
         token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["projects", b"projects", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["projects", b"projects", "token", b"token"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Projects: _TypeAlias = Projects  # noqa: Y015
+Global___Projects: _TypeAlias = Projects

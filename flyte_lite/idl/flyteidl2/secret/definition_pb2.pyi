@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _SecretType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _SecretTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SecretType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -32,11 +32,11 @@ class SecretType(_SecretType, metaclass=_SecretTypeEnumTypeWrapper): ...
 
 SECRET_TYPE_GENERIC: SecretType.ValueType  # 0
 SECRET_TYPE_IMAGE_PULL_SECRET: SecretType.ValueType  # 1
-Global___SecretType: _TypeAlias = SecretType  # noqa: Y015
+Global___SecretType: _TypeAlias = SecretType
 
 class _OverallStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _OverallStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OverallStatus.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -51,11 +51,11 @@ UNSPECIFIED: OverallStatus.ValueType  # 0
 PARTIALLY_PRESENT: OverallStatus.ValueType  # 1
 FULLY_PRESENT: OverallStatus.ValueType  # 2
 UNKNOWN_STATUS: OverallStatus.ValueType  # 3
-Global___OverallStatus: _TypeAlias = OverallStatus  # noqa: Y015
+Global___OverallStatus: _TypeAlias = OverallStatus
 
 class _SecretPresenceStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _SecretPresenceStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SecretPresenceStatus.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -68,7 +68,7 @@ class SecretPresenceStatus(_SecretPresenceStatus, metaclass=_SecretPresenceStatu
 UNKNOWN: SecretPresenceStatus.ValueType  # 0
 MISSING: SecretPresenceStatus.ValueType  # 1
 PRESENT: SecretPresenceStatus.ValueType  # 2
-Global___SecretPresenceStatus: _TypeAlias = SecretPresenceStatus  # noqa: Y015
+Global___SecretPresenceStatus: _TypeAlias = SecretPresenceStatus
 
 @_typing.final
 class SecretIdentifier(_message.Message):
@@ -94,13 +94,13 @@ class SecretIdentifier(_message.Message):
         domain: _builtins.str = ...,
         project: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "organization", b"organization", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "organization", b"organization", "project", b"project"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SecretIdentifier: _TypeAlias = SecretIdentifier  # noqa: Y015
+Global___SecretIdentifier: _TypeAlias = SecretIdentifier
 
 @_typing.final
 class SecretSpec(_message.Message):
@@ -121,15 +121,15 @@ class SecretSpec(_message.Message):
         binary_value: _builtins.bytes = ...,
         type: Global___SecretType.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["binary_value", b"binary_value", "string_value", b"string_value", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["binary_value", b"binary_value", "string_value", b"string_value", "value", b"value"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["binary_value", b"binary_value", "string_value", b"string_value", "type", b"type", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["binary_value", b"binary_value", "string_value", b"string_value", "type", b"type", "value", b"value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["string_value", "binary_value"]  # noqa: Y015
-    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["string_value", "binary_value"]
+    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
 
-Global___SecretSpec: _TypeAlias = SecretSpec  # noqa: Y015
+Global___SecretSpec: _TypeAlias = SecretSpec
 
 @_typing.final
 class Secret(_message.Message):
@@ -149,13 +149,13 @@ class Secret(_message.Message):
         id: Global___SecretIdentifier | None = ...,
         secret_metadata: Global___SecretMetadata | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "secret_metadata", b"secret_metadata"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "secret_metadata", b"secret_metadata"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "secret_metadata", b"secret_metadata"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "secret_metadata", b"secret_metadata"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Secret: _TypeAlias = Secret  # noqa: Y015
+Global___Secret: _TypeAlias = Secret
 
 @_typing.final
 class SecretMetadata(_message.Message):
@@ -177,13 +177,13 @@ class SecretMetadata(_message.Message):
         secret_status: Global___SecretStatus | None = ...,
         type: Global___SecretType.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "secret_status", b"secret_status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "secret_status", b"secret_status"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "secret_status", b"secret_status", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "secret_status", b"secret_status", "type", b"type"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SecretMetadata: _TypeAlias = SecretMetadata  # noqa: Y015
+Global___SecretMetadata: _TypeAlias = SecretMetadata
 
 @_typing.final
 class SecretStatus(_message.Message):
@@ -202,13 +202,13 @@ class SecretStatus(_message.Message):
         overall_status: Global___OverallStatus.ValueType = ...,
         cluster_status: _abc.Iterable[Global___ClusterSecretStatus] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_status", b"cluster_status", "overall_status", b"overall_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_status", b"cluster_status", "overall_status", b"overall_status"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SecretStatus: _TypeAlias = SecretStatus  # noqa: Y015
+Global___SecretStatus: _TypeAlias = SecretStatus
 
 @_typing.final
 class ClusterSecretStatus(_message.Message):
@@ -225,10 +225,10 @@ class ClusterSecretStatus(_message.Message):
         cluster: _identifier_pb2.ClusterIdentifier | None = ...,
         presence_status: Global___SecretPresenceStatus.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "presence_status", b"presence_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "presence_status", b"presence_status"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ClusterSecretStatus: _TypeAlias = ClusterSecretStatus  # noqa: Y015
+Global___ClusterSecretStatus: _TypeAlias = ClusterSecretStatus

@@ -33,13 +33,13 @@ class CreateSecretRequest(_message.Message):
         id: _definition_pb2.SecretIdentifier | None = ...,
         secret_spec: _definition_pb2.SecretSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "secret_spec", b"secret_spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "secret_spec", b"secret_spec"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "secret_spec", b"secret_spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "secret_spec", b"secret_spec"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CreateSecretRequest: _TypeAlias = CreateSecretRequest  # noqa: Y015
+Global___CreateSecretRequest: _TypeAlias = CreateSecretRequest
 
 @_typing.final
 class CreateSecretResponse(_message.Message):
@@ -48,13 +48,13 @@ class CreateSecretResponse(_message.Message):
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CreateSecretResponse: _TypeAlias = CreateSecretResponse  # noqa: Y015
+Global___CreateSecretResponse: _TypeAlias = CreateSecretResponse
 
 @_typing.final
 class DeleteSecretRequest(_message.Message):
@@ -71,13 +71,13 @@ class DeleteSecretRequest(_message.Message):
         id: _definition_pb2.SecretIdentifier | None = ...,
         include_system_secrets: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "include_system_secrets", b"include_system_secrets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "include_system_secrets", b"include_system_secrets"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeleteSecretRequest: _TypeAlias = DeleteSecretRequest  # noqa: Y015
+Global___DeleteSecretRequest: _TypeAlias = DeleteSecretRequest
 
 @_typing.final
 class DeleteSecretResponse(_message.Message):
@@ -86,13 +86,13 @@ class DeleteSecretResponse(_message.Message):
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeleteSecretResponse: _TypeAlias = DeleteSecretResponse  # noqa: Y015
+Global___DeleteSecretResponse: _TypeAlias = DeleteSecretResponse
 
 @_typing.final
 class GetSecretRequest(_message.Message):
@@ -110,13 +110,13 @@ class GetSecretRequest(_message.Message):
         id: _definition_pb2.SecretIdentifier | None = ...,
         include_system_secrets: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "include_system_secrets", b"include_system_secrets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "include_system_secrets", b"include_system_secrets"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetSecretRequest: _TypeAlias = GetSecretRequest  # noqa: Y015
+Global___GetSecretRequest: _TypeAlias = GetSecretRequest
 
 @_typing.final
 class GetSecretResponse(_message.Message):
@@ -130,13 +130,13 @@ class GetSecretResponse(_message.Message):
         *,
         secret: _definition_pb2.Secret | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["secret", b"secret"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["secret", b"secret"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["secret", b"secret"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetSecretResponse: _TypeAlias = GetSecretResponse  # noqa: Y015
+Global___GetSecretResponse: _TypeAlias = GetSecretResponse
 
 @_typing.final
 class ListSecretsRequest(_message.Message):
@@ -156,9 +156,9 @@ class ListSecretsRequest(_message.Message):
             key: _builtins.str = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -191,13 +191,13 @@ class ListSecretsRequest(_message.Message):
         per_cluster_tokens: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         include_system_secrets: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "include_system_secrets", b"include_system_secrets", "limit", b"limit", "organization", b"organization", "per_cluster_tokens", b"per_cluster_tokens", "project", b"project", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "include_system_secrets", b"include_system_secrets", "limit", b"limit", "organization", b"organization", "per_cluster_tokens", b"per_cluster_tokens", "project", b"project", "token", b"token"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListSecretsRequest: _TypeAlias = ListSecretsRequest  # noqa: Y015
+Global___ListSecretsRequest: _TypeAlias = ListSecretsRequest
 
 @_typing.final
 class ListSecretsResponse(_message.Message):
@@ -217,9 +217,9 @@ class ListSecretsResponse(_message.Message):
             key: _builtins.str = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -238,13 +238,13 @@ class ListSecretsResponse(_message.Message):
         token: _builtins.str = ...,
         per_cluster_tokens: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["per_cluster_tokens", b"per_cluster_tokens", "secrets", b"secrets", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["per_cluster_tokens", b"per_cluster_tokens", "secrets", b"secrets", "token", b"token"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListSecretsResponse: _TypeAlias = ListSecretsResponse  # noqa: Y015
+Global___ListSecretsResponse: _TypeAlias = ListSecretsResponse
 
 @_typing.final
 class UpdateSecretRequest(_message.Message):
@@ -262,13 +262,13 @@ class UpdateSecretRequest(_message.Message):
         id: _definition_pb2.SecretIdentifier | None = ...,
         secret_spec: _definition_pb2.SecretSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "secret_spec", b"secret_spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "secret_spec", b"secret_spec"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "secret_spec", b"secret_spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "secret_spec", b"secret_spec"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UpdateSecretRequest: _TypeAlias = UpdateSecretRequest  # noqa: Y015
+Global___UpdateSecretRequest: _TypeAlias = UpdateSecretRequest
 
 @_typing.final
 class UpdateSecretResponse(_message.Message):
@@ -277,10 +277,10 @@ class UpdateSecretResponse(_message.Message):
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UpdateSecretResponse: _TypeAlias = UpdateSecretResponse  # noqa: Y015
+Global___UpdateSecretResponse: _TypeAlias = UpdateSecretResponse

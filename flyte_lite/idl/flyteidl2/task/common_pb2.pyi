@@ -29,7 +29,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _TriggerAutomationSpecType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _TriggerAutomationSpecTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TriggerAutomationSpecType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -44,11 +44,11 @@ TYPE_UNSPECIFIED: TriggerAutomationSpecType.ValueType  # 0
 TYPE_NONE: TriggerAutomationSpecType.ValueType  # 1
 TYPE_SCHEDULE: TriggerAutomationSpecType.ValueType  # 2
 TYPE_ARTIFACT: TriggerAutomationSpecType.ValueType  # 3
-Global___TriggerAutomationSpecType: _TypeAlias = TriggerAutomationSpecType  # noqa: Y015
+Global___TriggerAutomationSpecType: _TypeAlias = TriggerAutomationSpecType
 
 class _FixedRateUnit:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _FixedRateUnitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FixedRateUnit.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -63,7 +63,7 @@ FIXED_RATE_UNIT_UNSPECIFIED: FixedRateUnit.ValueType  # 0
 FIXED_RATE_UNIT_MINUTE: FixedRateUnit.ValueType  # 1
 FIXED_RATE_UNIT_HOUR: FixedRateUnit.ValueType  # 2
 FIXED_RATE_UNIT_DAY: FixedRateUnit.ValueType  # 3
-Global___FixedRateUnit: _TypeAlias = FixedRateUnit  # noqa: Y015
+Global___FixedRateUnit: _TypeAlias = FixedRateUnit
 
 @_typing.final
 class Inputs(_message.Message):
@@ -87,13 +87,13 @@ class Inputs(_message.Message):
         literals: _abc.Iterable[Global___NamedLiteral] | None = ...,
         context: _abc.Iterable[_literals_pb2.KeyValuePair] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "literals", b"literals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "literals", b"literals"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Inputs: _TypeAlias = Inputs  # noqa: Y015
+Global___Inputs: _TypeAlias = Inputs
 
 @_typing.final
 class Outputs(_message.Message):
@@ -113,13 +113,13 @@ class Outputs(_message.Message):
         literals: _abc.Iterable[Global___NamedLiteral] | None = ...,
         produced_artifacts: _abc.Iterable[Global___ProducedArtifact] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["literals", b"literals", "produced_artifacts", b"produced_artifacts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["literals", b"literals", "produced_artifacts", b"produced_artifacts"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Outputs: _TypeAlias = Outputs  # noqa: Y015
+Global___Outputs: _TypeAlias = Outputs
 
 @_typing.final
 class OutputReferences(_message.Message):
@@ -137,13 +137,13 @@ class OutputReferences(_message.Message):
         output_uri: _builtins.str = ...,
         report_uri: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["output_uri", b"output_uri", "report_uri", b"report_uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["output_uri", b"output_uri", "report_uri", b"report_uri"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___OutputReferences: _TypeAlias = OutputReferences  # noqa: Y015
+Global___OutputReferences: _TypeAlias = OutputReferences
 
 @_typing.final
 class NamedParameter(_message.Message):
@@ -160,13 +160,13 @@ class NamedParameter(_message.Message):
         name: _builtins.str = ...,
         parameter: _interface_pb2.Parameter | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["parameter", b"parameter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parameter", b"parameter"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "parameter", b"parameter"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "parameter", b"parameter"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___NamedParameter: _TypeAlias = NamedParameter  # noqa: Y015
+Global___NamedParameter: _TypeAlias = NamedParameter
 
 @_typing.final
 class NamedLiteral(_message.Message):
@@ -183,13 +183,13 @@ class NamedLiteral(_message.Message):
         name: _builtins.str = ...,
         value: _literals_pb2.Literal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___NamedLiteral: _TypeAlias = NamedLiteral  # noqa: Y015
+Global___NamedLiteral: _TypeAlias = NamedLiteral
 
 @_typing.final
 class ProducedArtifact(_message.Message):
@@ -229,13 +229,13 @@ class ProducedArtifact(_message.Message):
         partitions: _artifact_id_pb2.Partitions | None = ...,
         time_partition: _artifact_id_pb2.TimePartition | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "partitions", b"partitions", "time_partition", b"time_partition", "type", b"type"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "partitions", b"partitions", "time_partition", b"time_partition", "type", b"type"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "name", b"name", "output", b"output", "parent_artifacts", b"parent_artifacts", "partitions", b"partitions", "time_partition", b"time_partition", "type", b"type", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "name", b"name", "output", b"output", "parent_artifacts", b"parent_artifacts", "partitions", b"partitions", "time_partition", b"time_partition", "type", b"type", "version", b"version"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ProducedArtifact: _TypeAlias = ProducedArtifact  # noqa: Y015
+Global___ProducedArtifact: _TypeAlias = ProducedArtifact
 
 @_typing.final
 class TriggerAutomationSpec(_message.Message):
@@ -257,15 +257,15 @@ class TriggerAutomationSpec(_message.Message):
         schedule: Global___Schedule | None = ...,
         artifact: Global___ArtifactTrigger | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "automation", b"automation", "schedule", b"schedule"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "automation", b"automation", "schedule", b"schedule"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "automation", b"automation", "schedule", b"schedule", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "automation", b"automation", "schedule", b"schedule", "type", b"type"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_automation: _TypeAlias = _typing.Literal["schedule", "artifact"]  # noqa: Y015
-    _WhichOneofArgType_automation: _TypeAlias = _typing.Literal["automation", b"automation"]  # noqa: Y015
+    _WhichOneofReturnType_automation: _TypeAlias = _typing.Literal["schedule", "artifact"]
+    _WhichOneofArgType_automation: _TypeAlias = _typing.Literal["automation", b"automation"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_automation) -> _WhichOneofReturnType_automation | None: ...
 
-Global___TriggerAutomationSpec: _TypeAlias = TriggerAutomationSpec  # noqa: Y015
+Global___TriggerAutomationSpec: _TypeAlias = TriggerAutomationSpec
 
 @_typing.final
 class Schedule(_message.Message):
@@ -301,15 +301,15 @@ class Schedule(_message.Message):
         cron: Global___Cron | None = ...,
         kickoff_time_input_arg: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "cron_expression", b"cron_expression", "expression", b"expression", "rate", b"rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "cron_expression", b"cron_expression", "expression", b"expression", "rate", b"rate"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "cron_expression", b"cron_expression", "expression", b"expression", "kickoff_time_input_arg", b"kickoff_time_input_arg", "rate", b"rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "cron_expression", b"cron_expression", "expression", b"expression", "kickoff_time_input_arg", b"kickoff_time_input_arg", "rate", b"rate"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_expression: _TypeAlias = _typing.Literal["rate", "cron_expression", "cron"]  # noqa: Y015
-    _WhichOneofArgType_expression: _TypeAlias = _typing.Literal["expression", b"expression"]  # noqa: Y015
+    _WhichOneofReturnType_expression: _TypeAlias = _typing.Literal["rate", "cron_expression", "cron"]
+    _WhichOneofArgType_expression: _TypeAlias = _typing.Literal["expression", b"expression"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_expression) -> _WhichOneofReturnType_expression | None: ...
 
-Global___Schedule: _TypeAlias = Schedule  # noqa: Y015
+Global___Schedule: _TypeAlias = Schedule
 
 @_typing.final
 class FixedRate(_message.Message):
@@ -330,13 +330,13 @@ class FixedRate(_message.Message):
         unit: Global___FixedRateUnit.ValueType = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time", "unit", b"unit", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time", "unit", b"unit", "value", b"value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___FixedRate: _TypeAlias = FixedRate  # noqa: Y015
+Global___FixedRate: _TypeAlias = FixedRate
 
 @_typing.final
 class Cron(_message.Message):
@@ -354,13 +354,13 @@ class Cron(_message.Message):
         expression: _builtins.str = ...,
         timezone: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expression", b"expression", "timezone", b"timezone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expression", b"expression", "timezone", b"timezone"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Cron: _TypeAlias = Cron  # noqa: Y015
+Global___Cron: _TypeAlias = Cron
 
 @_typing.final
 class ArtifactTrigger(_message.Message):
@@ -382,9 +382,9 @@ class ArtifactTrigger(_message.Message):
             key: _builtins.str = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -402,9 +402,9 @@ class ArtifactTrigger(_message.Message):
             key: _builtins.str = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -435,10 +435,10 @@ class ArtifactTrigger(_message.Message):
         partitions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         partition_input_args: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_name", b"artifact_name", "input_arg", b"input_arg", "partition_input_args", b"partition_input_args", "partitions", b"partitions", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_name", b"artifact_name", "input_arg", b"input_arg", "partition_input_args", b"partition_input_args", "partitions", b"partitions", "version", b"version"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ArtifactTrigger: _TypeAlias = ArtifactTrigger  # noqa: Y015
+Global___ArtifactTrigger: _TypeAlias = ArtifactTrigger

@@ -33,7 +33,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _CacheLookupScope:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _CacheLookupScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CacheLookupScope.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -47,11 +47,11 @@ class CacheLookupScope(_CacheLookupScope, metaclass=_CacheLookupScopeEnumTypeWra
 CACHE_LOOKUP_SCOPE_UNSPECIFIED: CacheLookupScope.ValueType  # 0
 CACHE_LOOKUP_SCOPE_GLOBAL: CacheLookupScope.ValueType  # 1
 CACHE_LOOKUP_SCOPE_PROJECT_DOMAIN: CacheLookupScope.ValueType  # 2
-Global___CacheLookupScope: _TypeAlias = CacheLookupScope  # noqa: Y015
+Global___CacheLookupScope: _TypeAlias = CacheLookupScope
 
 class _TaskSpecSource:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _TaskSpecSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TaskSpecSource.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -65,13 +65,11 @@ class TaskSpecSource(_TaskSpecSource, metaclass=_TaskSpecSourceEnumTypeWrapper):
 TASK_SPEC_SOURCE_UNSPECIFIED: TaskSpecSource.ValueType  # 0
 TASK_SPEC_SOURCE_DEPLOYED: TaskSpecSource.ValueType  # 1
 TASK_SPEC_SOURCE_EPHEMERAL: TaskSpecSource.ValueType  # 2
-Global___TaskSpecSource: _TypeAlias = TaskSpecSource  # noqa: Y015
+Global___TaskSpecSource: _TypeAlias = TaskSpecSource
 
 @_typing.final
 class RunSpec(_message.Message):
-    """Comes back from GetRunDetails with things filled in: raw_data_storage and run_start_time are not
-    what was sent.
-    """
+    """GetRunDetails gives it back with run_start_time and, if it was empty, raw_data_storage filled in."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -174,19 +172,19 @@ class RunSpec(_message.Message):
         recover: Global___Recover | None = ...,
         default_settings: Global___DefaultSettings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "cache_config", b"cache_config", "default_settings", b"default_settings", "envs", b"envs", "interruptible", b"interruptible", "labels", b"labels", "notification_rule_name", b"notification_rule_name", "notification_rules", b"notification_rules", "notification_settings", b"notification_settings", "raw_data_storage", b"raw_data_storage", "recover", b"recover", "related_to", b"related_to", "relation", b"relation", "run_start_time", b"run_start_time", "security_context", b"security_context"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "cache_config", b"cache_config", "default_settings", b"default_settings", "envs", b"envs", "interruptible", b"interruptible", "labels", b"labels", "notification_rule_name", b"notification_rule_name", "notification_rules", b"notification_rules", "notification_settings", b"notification_settings", "raw_data_storage", b"raw_data_storage", "recover", b"recover", "related_to", b"related_to", "relation", b"relation", "run_start_time", b"run_start_time", "security_context", b"security_context"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "cache_config", b"cache_config", "cluster_pool", b"cluster_pool", "default_settings", b"default_settings", "envs", b"envs", "interruptible", b"interruptible", "labels", b"labels", "max_action_concurrency", b"max_action_concurrency", "notification_rule_name", b"notification_rule_name", "notification_rules", b"notification_rules", "notification_settings", b"notification_settings", "overwrite_cache", b"overwrite_cache", "queue", b"queue", "raw_data_storage", b"raw_data_storage", "recover", b"recover", "related_to", b"related_to", "relation", b"relation", "run_base_dir", b"run_base_dir", "run_start_time", b"run_start_time", "security_context", b"security_context", "task_spec_source", b"task_spec_source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "cache_config", b"cache_config", "cluster_pool", b"cluster_pool", "default_settings", b"default_settings", "envs", b"envs", "interruptible", b"interruptible", "labels", b"labels", "max_action_concurrency", b"max_action_concurrency", "notification_rule_name", b"notification_rule_name", "notification_rules", b"notification_rules", "notification_settings", b"notification_settings", "overwrite_cache", b"overwrite_cache", "queue", b"queue", "raw_data_storage", b"raw_data_storage", "recover", b"recover", "related_to", b"related_to", "relation", b"relation", "run_base_dir", b"run_base_dir", "run_start_time", b"run_start_time", "security_context", b"security_context", "task_spec_source", b"task_spec_source"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_notification_settings: _TypeAlias = _typing.Literal["notification_rule_name", "notification_rules"]  # noqa: Y015
-    _WhichOneofArgType_notification_settings: _TypeAlias = _typing.Literal["notification_settings", b"notification_settings"]  # noqa: Y015
+    _WhichOneofReturnType_notification_settings: _TypeAlias = _typing.Literal["notification_rule_name", "notification_rules"]
+    _WhichOneofArgType_notification_settings: _TypeAlias = _typing.Literal["notification_settings", b"notification_settings"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_notification_settings) -> _WhichOneofReturnType_notification_settings | None: ...
 
-Global___RunSpec: _TypeAlias = RunSpec  # noqa: Y015
+Global___RunSpec: _TypeAlias = RunSpec
 
 @_typing.final
 class Labels(_message.Message):
-    """Of the Kubernetes objects. As labels to find runs by they work on Union only."""
+    """Put on the Kubernetes objects of a run. Runs can be found by them on Union only."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -204,9 +202,9 @@ class Labels(_message.Message):
             key: _builtins.str = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -218,13 +216,13 @@ class Labels(_message.Message):
         *,
         values: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Labels: _TypeAlias = Labels  # noqa: Y015
+Global___Labels: _TypeAlias = Labels
 
 @_typing.final
 class Annotations(_message.Message):
@@ -244,9 +242,9 @@ class Annotations(_message.Message):
             key: _builtins.str = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -258,13 +256,13 @@ class Annotations(_message.Message):
         *,
         values: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Annotations: _TypeAlias = Annotations  # noqa: Y015
+Global___Annotations: _TypeAlias = Annotations
 
 @_typing.final
 class Envs(_message.Message):
@@ -280,13 +278,13 @@ class Envs(_message.Message):
         *,
         values: _abc.Iterable[_literals_pb2.KeyValuePair] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Envs: _TypeAlias = Envs  # noqa: Y015
+Global___Envs: _TypeAlias = Envs
 
 @_typing.final
 class RawDataStorage(_message.Message):
@@ -300,13 +298,13 @@ class RawDataStorage(_message.Message):
         *,
         raw_data_prefix: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["raw_data_prefix", b"raw_data_prefix"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["raw_data_prefix", b"raw_data_prefix"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RawDataStorage: _TypeAlias = RawDataStorage  # noqa: Y015
+Global___RawDataStorage: _TypeAlias = RawDataStorage
 
 @_typing.final
 class CacheConfig(_message.Message):
@@ -323,13 +321,13 @@ class CacheConfig(_message.Message):
         overwrite_cache: _builtins.bool = ...,
         cache_lookup_scope: Global___CacheLookupScope.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_lookup_scope", b"cache_lookup_scope", "overwrite_cache", b"overwrite_cache"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_lookup_scope", b"cache_lookup_scope", "overwrite_cache", b"overwrite_cache"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CacheConfig: _TypeAlias = CacheConfig  # noqa: Y015
+Global___CacheConfig: _TypeAlias = CacheConfig
 
 @_typing.final
 class InlineRuleList(_message.Message):
@@ -343,13 +341,13 @@ class InlineRuleList(_message.Message):
         *,
         rules: _abc.Iterable[Global___InlineRule] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rules", b"rules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rules", b"rules"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___InlineRuleList: _TypeAlias = InlineRuleList  # noqa: Y015
+Global___InlineRuleList: _TypeAlias = InlineRuleList
 
 @_typing.final
 class InlineRule(_message.Message):
@@ -375,15 +373,15 @@ class InlineRule(_message.Message):
         delivery_config_name: _builtins.str = ...,
         delivery_template: _definition_pb2.DeliveryConfigTemplate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["delivery", b"delivery", "delivery_config_name", b"delivery_config_name", "delivery_template", b"delivery_template"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delivery", b"delivery", "delivery_config_name", b"delivery_config_name", "delivery_template", b"delivery_template"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery", b"delivery", "delivery_config_name", b"delivery_config_name", "delivery_template", b"delivery_template", "on_phases", b"on_phases"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery", b"delivery", "delivery_config_name", b"delivery_config_name", "delivery_template", b"delivery_template", "on_phases", b"on_phases"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_delivery: _TypeAlias = _typing.Literal["delivery_config_name", "delivery_template"]  # noqa: Y015
-    _WhichOneofArgType_delivery: _TypeAlias = _typing.Literal["delivery", b"delivery"]  # noqa: Y015
+    _WhichOneofReturnType_delivery: _TypeAlias = _typing.Literal["delivery_config_name", "delivery_template"]
+    _WhichOneofArgType_delivery: _TypeAlias = _typing.Literal["delivery", b"delivery"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_delivery) -> _WhichOneofReturnType_delivery | None: ...
 
-Global___InlineRule: _TypeAlias = InlineRule  # noqa: Y015
+Global___InlineRule: _TypeAlias = InlineRule
 
 @_typing.final
 class Recover(_message.Message):
@@ -401,13 +399,13 @@ class Recover(_message.Message):
         *,
         force_rerun_actions: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["force_rerun_actions", b"force_rerun_actions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force_rerun_actions", b"force_rerun_actions"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Recover: _TypeAlias = Recover  # noqa: Y015
+Global___Recover: _TypeAlias = Recover
 
 @_typing.final
 class DefaultSettings(_message.Message):
@@ -426,13 +424,13 @@ class DefaultSettings(_message.Message):
         pod_template_name: _builtins.str = ...,
         task_resource_defaults: Global___TaskResourceDefaults | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["task_resource_defaults", b"task_resource_defaults"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task_resource_defaults", b"task_resource_defaults"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["pod_template_name", b"pod_template_name", "task_resource_defaults", b"task_resource_defaults"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pod_template_name", b"pod_template_name", "task_resource_defaults", b"task_resource_defaults"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DefaultSettings: _TypeAlias = DefaultSettings  # noqa: Y015
+Global___DefaultSettings: _TypeAlias = DefaultSettings
 
 @_typing.final
 class TaskResourceDefaults(_message.Message):
@@ -454,10 +452,10 @@ class TaskResourceDefaults(_message.Message):
         max: _abc.Iterable[_tasks_pb2.Resources.ResourceEntry] | None = ...,
         default_accelerator: _tasks_pb2.GPUAccelerator | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["default_accelerator", b"default_accelerator"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["default_accelerator", b"default_accelerator"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_accelerator", b"default_accelerator", "max", b"max", "requests", b"requests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_accelerator", b"default_accelerator", "max", b"max", "requests", b"requests"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TaskResourceDefaults: _TypeAlias = TaskResourceDefaults  # noqa: Y015
+Global___TaskResourceDefaults: _TypeAlias = TaskResourceDefaults

@@ -51,13 +51,13 @@ class TaskIdentifier(_message.Message):
         name: _builtins.str = ...,
         version: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "org", b"org", "project", b"project", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "org", b"org", "project", b"project", "version", b"version"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TaskIdentifier: _TypeAlias = TaskIdentifier  # noqa: Y015
+Global___TaskIdentifier: _TypeAlias = TaskIdentifier
 
 @_typing.final
 class TaskName(_message.Message):
@@ -82,13 +82,13 @@ class TaskName(_message.Message):
         domain: _builtins.str = ...,
         name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "org", b"org", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name", "org", b"org", "project", b"project"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TaskName: _TypeAlias = TaskName  # noqa: Y015
+Global___TaskName: _TypeAlias = TaskName
 
 @_typing.final
 class TaskSpec(_message.Message):
@@ -122,13 +122,13 @@ class TaskSpec(_message.Message):
         environment: _environment_pb2.Environment | None = ...,
         documentation: Global___DocumentationEntity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["documentation", b"documentation", "environment", b"environment", "task_template", b"task_template"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["documentation", b"documentation", "environment", b"environment", "task_template", b"task_template"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_inputs", b"default_inputs", "documentation", b"documentation", "environment", b"environment", "short_name", b"short_name", "task_template", b"task_template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_inputs", b"default_inputs", "documentation", b"documentation", "environment", b"environment", "short_name", b"short_name", "task_template", b"task_template"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TaskSpec: _TypeAlias = TaskSpec  # noqa: Y015
+Global___TaskSpec: _TypeAlias = TaskSpec
 
 @_typing.final
 class Task(_message.Message):
@@ -152,15 +152,15 @@ class Task(_message.Message):
         metadata: Global___TaskMetadata | None = ...,
         task_summary: Global___TaskSummary | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_task_summary", b"_task_summary", "metadata", b"metadata", "task_id", b"task_id", "task_summary", b"task_summary"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_task_summary", b"_task_summary", "metadata", b"metadata", "task_id", b"task_id", "task_summary", b"task_summary"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_task_summary", b"_task_summary", "metadata", b"metadata", "task_id", b"task_id", "task_summary", b"task_summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_task_summary", b"_task_summary", "metadata", b"metadata", "task_id", b"task_id", "task_summary", b"task_summary"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__task_summary: _TypeAlias = _typing.Literal["task_summary"]  # noqa: Y015
-    _WhichOneofArgType__task_summary: _TypeAlias = _typing.Literal["_task_summary", b"_task_summary"]  # noqa: Y015
+    _WhichOneofReturnType__task_summary: _TypeAlias = _typing.Literal["task_summary"]
+    _WhichOneofArgType__task_summary: _TypeAlias = _typing.Literal["_task_summary", b"_task_summary"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType__task_summary) -> _WhichOneofReturnType__task_summary | None: ...
 
-Global___Task: _TypeAlias = Task  # noqa: Y015
+Global___Task: _TypeAlias = Task
 
 @_typing.final
 class TaskDetails(_message.Message):
@@ -184,13 +184,13 @@ class TaskDetails(_message.Message):
         metadata: Global___TaskMetadata | None = ...,
         spec: Global___TaskSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "spec", b"spec", "task_id", b"task_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "spec", b"spec", "task_id", b"task_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "spec", b"spec", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "spec", b"spec", "task_id", b"task_id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TaskDetails: _TypeAlias = TaskDetails  # noqa: Y015
+Global___TaskDetails: _TypeAlias = TaskDetails
 
 @_typing.final
 class DocumentationEntity(_message.Message):
@@ -212,13 +212,13 @@ class DocumentationEntity(_message.Message):
         long_description: _builtins.str = ...,
         source_code: Global___SourceCode | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["source_code", b"source_code"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["source_code", b"source_code"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["long_description", b"long_description", "short_description", b"short_description", "source_code", b"source_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["long_description", b"long_description", "short_description", b"short_description", "source_code", b"source_code"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DocumentationEntity: _TypeAlias = DocumentationEntity  # noqa: Y015
+Global___DocumentationEntity: _TypeAlias = DocumentationEntity
 
 @_typing.final
 class SourceCode(_message.Message):
@@ -231,13 +231,13 @@ class SourceCode(_message.Message):
         *,
         link: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["link", b"link"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["link", b"link"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SourceCode: _TypeAlias = SourceCode  # noqa: Y015
+Global___SourceCode: _TypeAlias = SourceCode
 
 @_typing.final
 class TaskMetadata(_message.Message):
@@ -269,13 +269,13 @@ class TaskMetadata(_message.Message):
         triggers_summary: Global___TaskTriggersSummary | None = ...,
         short_description: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["deployed_at", b"deployed_at", "deployed_by", b"deployed_by", "triggers_summary", b"triggers_summary"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deployed_at", b"deployed_at", "deployed_by", b"deployed_by", "triggers_summary", b"triggers_summary"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployed_at", b"deployed_at", "deployed_by", b"deployed_by", "environment_name", b"environment_name", "short_description", b"short_description", "short_name", b"short_name", "triggers_summary", b"triggers_summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployed_at", b"deployed_at", "deployed_by", b"deployed_by", "environment_name", b"environment_name", "short_description", b"short_description", "short_name", b"short_name", "triggers_summary", b"triggers_summary"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TaskMetadata: _TypeAlias = TaskMetadata  # noqa: Y015
+Global___TaskMetadata: _TypeAlias = TaskMetadata
 
 @_typing.final
 class TaskTriggersSummary(_message.Message):
@@ -301,9 +301,9 @@ class TaskTriggersSummary(_message.Message):
             active: _builtins.bool = ...,
             automation_spec: _common_pb2.TriggerAutomationSpec | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["automation_spec", b"automation_spec"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["automation_spec", b"automation_spec"]
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "automation_spec", b"automation_spec", "name", b"name"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "automation_spec", b"automation_spec", "name", b"name"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -321,9 +321,9 @@ class TaskTriggersSummary(_message.Message):
             total: _builtins.int = ...,
             active: _builtins.int = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "total", b"total"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "total", b"total"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -339,15 +339,15 @@ class TaskTriggersSummary(_message.Message):
         stats: Global___TaskTriggersSummary.TriggerStats | None = ...,
         details: Global___TaskTriggersSummary.TriggerDetails | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "stats", b"stats", "summary", b"summary"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "stats", b"stats", "summary", b"summary"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "stats", b"stats", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "stats", b"stats", "summary", b"summary"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_summary: _TypeAlias = _typing.Literal["stats", "details"]  # noqa: Y015
-    _WhichOneofArgType_summary: _TypeAlias = _typing.Literal["summary", b"summary"]  # noqa: Y015
+    _WhichOneofReturnType_summary: _TypeAlias = _typing.Literal["stats", "details"]
+    _WhichOneofArgType_summary: _TypeAlias = _typing.Literal["summary", b"summary"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_summary) -> _WhichOneofReturnType_summary | None: ...
 
-Global___TaskTriggersSummary: _TypeAlias = TaskTriggersSummary  # noqa: Y015
+Global___TaskTriggersSummary: _TypeAlias = TaskTriggersSummary
 
 @_typing.final
 class TaskSummary(_message.Message):
@@ -363,15 +363,15 @@ class TaskSummary(_message.Message):
         *,
         latest_run: Global___LatestRunSummary | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_latest_run", b"_latest_run", "latest_run", b"latest_run"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_latest_run", b"_latest_run", "latest_run", b"latest_run"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latest_run", b"_latest_run", "latest_run", b"latest_run"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latest_run", b"_latest_run", "latest_run", b"latest_run"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__latest_run: _TypeAlias = _typing.Literal["latest_run"]  # noqa: Y015
-    _WhichOneofArgType__latest_run: _TypeAlias = _typing.Literal["_latest_run", b"_latest_run"]  # noqa: Y015
+    _WhichOneofReturnType__latest_run: _TypeAlias = _typing.Literal["latest_run"]
+    _WhichOneofArgType__latest_run: _TypeAlias = _typing.Literal["_latest_run", b"_latest_run"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType__latest_run) -> _WhichOneofReturnType__latest_run | None: ...
 
-Global___TaskSummary: _TypeAlias = TaskSummary  # noqa: Y015
+Global___TaskSummary: _TypeAlias = TaskSummary
 
 @_typing.final
 class LatestRunSummary(_message.Message):
@@ -396,13 +396,13 @@ class LatestRunSummary(_message.Message):
         phase: _phase_pb2.ActionPhase.ValueType = ...,
         root_task_name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id", "run_time", b"run_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id", "run_time", b"run_time"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["phase", b"phase", "root_task_name", b"root_task_name", "run_id", b"run_id", "run_time", b"run_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["phase", b"phase", "root_task_name", b"root_task_name", "run_id", b"run_id", "run_time", b"run_time"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___LatestRunSummary: _TypeAlias = LatestRunSummary  # noqa: Y015
+Global___LatestRunSummary: _TypeAlias = LatestRunSummary
 
 @_typing.final
 class TaskTrigger(_message.Message):
@@ -425,13 +425,13 @@ class TaskTrigger(_message.Message):
         spec: Global___TaskTriggerSpec | None = ...,
         automation_spec: _common_pb2.TriggerAutomationSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["automation_spec", b"automation_spec", "spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["automation_spec", b"automation_spec", "spec", b"spec"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["automation_spec", b"automation_spec", "name", b"name", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["automation_spec", b"automation_spec", "name", b"name", "spec", b"spec"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TaskTrigger: _TypeAlias = TaskTrigger  # noqa: Y015
+Global___TaskTrigger: _TypeAlias = TaskTrigger
 
 @_typing.final
 class TaskTriggerSpec(_message.Message):
@@ -459,15 +459,15 @@ class TaskTriggerSpec(_message.Message):
         run_spec: _run_pb2_1.RunSpec | None = ...,
         description: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["input_wrapper", b"input_wrapper", "inputs", b"inputs", "offloaded_input_data", b"offloaded_input_data", "run_spec", b"run_spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input_wrapper", b"input_wrapper", "inputs", b"inputs", "offloaded_input_data", b"offloaded_input_data", "run_spec", b"run_spec"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "description", b"description", "input_wrapper", b"input_wrapper", "inputs", b"inputs", "offloaded_input_data", b"offloaded_input_data", "run_spec", b"run_spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "description", b"description", "input_wrapper", b"input_wrapper", "inputs", b"inputs", "offloaded_input_data", b"offloaded_input_data", "run_spec", b"run_spec"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_input_wrapper: _TypeAlias = _typing.Literal["inputs", "offloaded_input_data"]  # noqa: Y015
-    _WhichOneofArgType_input_wrapper: _TypeAlias = _typing.Literal["input_wrapper", b"input_wrapper"]  # noqa: Y015
+    _WhichOneofReturnType_input_wrapper: _TypeAlias = _typing.Literal["inputs", "offloaded_input_data"]
+    _WhichOneofArgType_input_wrapper: _TypeAlias = _typing.Literal["input_wrapper", b"input_wrapper"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_input_wrapper) -> _WhichOneofReturnType_input_wrapper | None: ...
 
-Global___TaskTriggerSpec: _TypeAlias = TaskTriggerSpec  # noqa: Y015
+Global___TaskTriggerSpec: _TypeAlias = TaskTriggerSpec
 
 @_typing.final
 class TraceSpec(_message.Message):
@@ -483,10 +483,10 @@ class TraceSpec(_message.Message):
         *,
         interface: _interface_pb2.TypedInterface | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["interface", b"interface"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["interface", b"interface"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["interface", b"interface"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interface", b"interface"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TraceSpec: _TypeAlias = TraceSpec  # noqa: Y015
+Global___TraceSpec: _TypeAlias = TraceSpec

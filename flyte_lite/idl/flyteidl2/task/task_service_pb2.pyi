@@ -43,13 +43,13 @@ class DeployTaskRequest(_message.Message):
         spec: _task_definition_pb2.TaskSpec | None = ...,
         triggers: _abc.Iterable[_task_definition_pb2.TaskTrigger] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec", "task_id", b"task_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec", "task_id", b"task_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec", "task_id", b"task_id", "triggers", b"triggers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec", "task_id", b"task_id", "triggers", b"triggers"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeployTaskRequest: _TypeAlias = DeployTaskRequest  # noqa: Y015
+Global___DeployTaskRequest: _TypeAlias = DeployTaskRequest
 
 @_typing.final
 class DeployTaskResponse(_message.Message):
@@ -58,13 +58,13 @@ class DeployTaskResponse(_message.Message):
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeployTaskResponse: _TypeAlias = DeployTaskResponse  # noqa: Y015
+Global___DeployTaskResponse: _TypeAlias = DeployTaskResponse
 
 @_typing.final
 class GetTaskDetailsRequest(_message.Message):
@@ -78,13 +78,13 @@ class GetTaskDetailsRequest(_message.Message):
         *,
         task_id: _task_definition_pb2.TaskIdentifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["task_id", b"task_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task_id", b"task_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task_id", b"task_id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetTaskDetailsRequest: _TypeAlias = GetTaskDetailsRequest  # noqa: Y015
+Global___GetTaskDetailsRequest: _TypeAlias = GetTaskDetailsRequest
 
 @_typing.final
 class GetTaskDetailsResponse(_message.Message):
@@ -98,13 +98,13 @@ class GetTaskDetailsResponse(_message.Message):
         *,
         details: _task_definition_pb2.TaskDetails | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetTaskDetailsResponse: _TypeAlias = GetTaskDetailsResponse  # noqa: Y015
+Global___GetTaskDetailsResponse: _TypeAlias = GetTaskDetailsResponse
 
 @_typing.final
 class ListTasksRequest(_message.Message):
@@ -124,12 +124,12 @@ class ListTasksRequest(_message.Message):
             deployed_by: _builtins.str = ...,
             is_entrypoint: _builtins.bool = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["deployed_by", b"deployed_by", "filter_by", b"filter_by", "is_entrypoint", b"is_entrypoint"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["deployed_by", b"deployed_by", "filter_by", b"filter_by", "is_entrypoint", b"is_entrypoint"]
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["deployed_by", b"deployed_by", "filter_by", b"filter_by", "is_entrypoint", b"is_entrypoint"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["deployed_by", b"deployed_by", "filter_by", b"filter_by", "is_entrypoint", b"is_entrypoint"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        _WhichOneofReturnType_filter_by: _TypeAlias = _typing.Literal["deployed_by", "is_entrypoint"]  # noqa: Y015
-        _WhichOneofArgType_filter_by: _TypeAlias = _typing.Literal["filter_by", b"filter_by"]  # noqa: Y015
+        _WhichOneofReturnType_filter_by: _TypeAlias = _typing.Literal["deployed_by", "is_entrypoint"]
+        _WhichOneofArgType_filter_by: _TypeAlias = _typing.Literal["filter_by", b"filter_by"]
         def WhichOneof(self, oneof_group: _WhichOneofArgType_filter_by) -> _WhichOneofReturnType_filter_by | None: ...
 
     REQUEST_FIELD_NUMBER: _builtins.int
@@ -143,7 +143,7 @@ class ListTasksRequest(_message.Message):
     def project_id(self) -> _identifier_pb2.ProjectIdentifier: ...
     @_builtins.property
     def known_filters(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListTasksRequest.KnownFilter]:
-        """Of the open-source server's: is_entrypoint is ignored, deployed_by finds nothing."""
+        """On the open-source server is_entrypoint is ignored and deployed_by finds nothing."""
 
     def __init__(
         self,
@@ -153,15 +153,15 @@ class ListTasksRequest(_message.Message):
         project_id: _identifier_pb2.ProjectIdentifier | None = ...,
         known_filters: _abc.Iterable[Global___ListTasksRequest.KnownFilter] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["org", b"org", "project_id", b"project_id", "request", b"request", "scope_by", b"scope_by"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["org", b"org", "project_id", b"project_id", "request", b"request", "scope_by", b"scope_by"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_filters", b"known_filters", "org", b"org", "project_id", b"project_id", "request", b"request", "scope_by", b"scope_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_filters", b"known_filters", "org", b"org", "project_id", b"project_id", "request", b"request", "scope_by", b"scope_by"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_scope_by: _TypeAlias = _typing.Literal["org", "project_id"]  # noqa: Y015
-    _WhichOneofArgType_scope_by: _TypeAlias = _typing.Literal["scope_by", b"scope_by"]  # noqa: Y015
+    _WhichOneofReturnType_scope_by: _TypeAlias = _typing.Literal["org", "project_id"]
+    _WhichOneofArgType_scope_by: _TypeAlias = _typing.Literal["scope_by", b"scope_by"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_scope_by) -> _WhichOneofReturnType_scope_by | None: ...
 
-Global___ListTasksRequest: _TypeAlias = ListTasksRequest  # noqa: Y015
+Global___ListTasksRequest: _TypeAlias = ListTasksRequest
 
 @_typing.final
 class ListTasksResponse(_message.Message):
@@ -184,9 +184,9 @@ class ListTasksResponse(_message.Message):
             total: _builtins.int = ...,
             filtered_total: _builtins.int = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["filtered_total", b"filtered_total", "total", b"total"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["filtered_total", b"filtered_total", "total", b"total"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -206,13 +206,13 @@ class ListTasksResponse(_message.Message):
         token: _builtins.str = ...,
         metadata: Global___ListTasksResponse.ListTasksMetadata | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "tasks", b"tasks", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "tasks", b"tasks", "token", b"token"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListTasksResponse: _TypeAlias = ListTasksResponse  # noqa: Y015
+Global___ListTasksResponse: _TypeAlias = ListTasksResponse
 
 @_typing.final
 class ListVersionsRequest(_message.Message):
@@ -230,13 +230,13 @@ class ListVersionsRequest(_message.Message):
         request: _list_pb2.ListRequest | None = ...,
         task_name: _task_definition_pb2.TaskName | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "task_name", b"task_name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "task_name", b"task_name"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "task_name", b"task_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "task_name", b"task_name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListVersionsRequest: _TypeAlias = ListVersionsRequest  # noqa: Y015
+Global___ListVersionsRequest: _TypeAlias = ListVersionsRequest
 
 @_typing.final
 class ListVersionsResponse(_message.Message):
@@ -265,12 +265,12 @@ class ListVersionsResponse(_message.Message):
             deployed_by: _identity_pb2.EnrichedIdentity | None = ...,
             latest_run: _task_definition_pb2.LatestRunSummary | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_latest_run", b"_latest_run", "deployed_at", b"deployed_at", "deployed_by", b"deployed_by", "latest_run", b"latest_run"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_latest_run", b"_latest_run", "deployed_at", b"deployed_at", "deployed_by", b"deployed_by", "latest_run", b"latest_run"]
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_latest_run", b"_latest_run", "deployed_at", b"deployed_at", "deployed_by", b"deployed_by", "latest_run", b"latest_run", "version", b"version"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_latest_run", b"_latest_run", "deployed_at", b"deployed_at", "deployed_by", b"deployed_by", "latest_run", b"latest_run", "version", b"version"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        _WhichOneofReturnType__latest_run: _TypeAlias = _typing.Literal["latest_run"]  # noqa: Y015
-        _WhichOneofArgType__latest_run: _TypeAlias = _typing.Literal["_latest_run", b"_latest_run"]  # noqa: Y015
+        _WhichOneofReturnType__latest_run: _TypeAlias = _typing.Literal["latest_run"]
+        _WhichOneofArgType__latest_run: _TypeAlias = _typing.Literal["_latest_run", b"_latest_run"]
         def WhichOneof(self, oneof_group: _WhichOneofArgType__latest_run) -> _WhichOneofReturnType__latest_run | None: ...
 
     VERSIONS_FIELD_NUMBER: _builtins.int
@@ -285,10 +285,10 @@ class ListVersionsResponse(_message.Message):
         versions: _abc.Iterable[Global___ListVersionsResponse.VersionResponse] | None = ...,
         token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token", "versions", b"versions"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListVersionsResponse: _TypeAlias = ListVersionsResponse  # noqa: Y015
+Global___ListVersionsResponse: _TypeAlias = ListVersionsResponse

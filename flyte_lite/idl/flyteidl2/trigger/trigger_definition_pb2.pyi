@@ -23,7 +23,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _TriggerRevisionAction:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _TriggerRevisionActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TriggerRevisionAction.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -40,7 +40,7 @@ TRIGGER_REVISION_ACTION_DEPLOY: TriggerRevisionAction.ValueType  # 1
 TRIGGER_REVISION_ACTION_ACTIVATE: TriggerRevisionAction.ValueType  # 2
 TRIGGER_REVISION_ACTION_DEACTIVATE: TriggerRevisionAction.ValueType  # 3
 TRIGGER_REVISION_ACTION_DELETE: TriggerRevisionAction.ValueType  # 4
-Global___TriggerRevisionAction: _TypeAlias = TriggerRevisionAction  # noqa: Y015
+Global___TriggerRevisionAction: _TypeAlias = TriggerRevisionAction
 
 @_typing.final
 class TriggerSpec(_message.Message):
@@ -76,15 +76,15 @@ class TriggerSpec(_message.Message):
         task_version: _builtins.str = ...,
         description: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["input_wrapper", b"input_wrapper", "inputs", b"inputs", "offloaded_input_data", b"offloaded_input_data", "run_spec", b"run_spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input_wrapper", b"input_wrapper", "inputs", b"inputs", "offloaded_input_data", b"offloaded_input_data", "run_spec", b"run_spec"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "description", b"description", "input_wrapper", b"input_wrapper", "inputs", b"inputs", "offloaded_input_data", b"offloaded_input_data", "run_spec", b"run_spec", "task_version", b"task_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "description", b"description", "input_wrapper", b"input_wrapper", "inputs", b"inputs", "offloaded_input_data", b"offloaded_input_data", "run_spec", b"run_spec", "task_version", b"task_version"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_input_wrapper: _TypeAlias = _typing.Literal["inputs", "offloaded_input_data"]  # noqa: Y015
-    _WhichOneofArgType_input_wrapper: _TypeAlias = _typing.Literal["input_wrapper", b"input_wrapper"]  # noqa: Y015
+    _WhichOneofReturnType_input_wrapper: _TypeAlias = _typing.Literal["inputs", "offloaded_input_data"]
+    _WhichOneofArgType_input_wrapper: _TypeAlias = _typing.Literal["input_wrapper", b"input_wrapper"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_input_wrapper) -> _WhichOneofReturnType_input_wrapper | None: ...
 
-Global___TriggerSpec: _TypeAlias = TriggerSpec  # noqa: Y015
+Global___TriggerSpec: _TypeAlias = TriggerSpec
 
 @_typing.final
 class Trigger(_message.Message):
@@ -115,13 +115,13 @@ class Trigger(_message.Message):
         active: _builtins.bool = ...,
         automation_spec: _common_pb2.TriggerAutomationSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["automation_spec", b"automation_spec", "id", b"id", "metadata", b"metadata", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["automation_spec", b"automation_spec", "id", b"id", "metadata", b"metadata", "status", b"status"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "automation_spec", b"automation_spec", "id", b"id", "metadata", b"metadata", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "automation_spec", b"automation_spec", "id", b"id", "metadata", b"metadata", "status", b"status"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Trigger: _TypeAlias = Trigger  # noqa: Y015
+Global___Trigger: _TypeAlias = Trigger
 
 @_typing.final
 class TriggerDetails(_message.Message):
@@ -154,15 +154,15 @@ class TriggerDetails(_message.Message):
         automation_spec: _common_pb2.TriggerAutomationSpec | None = ...,
         description: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "automation_spec", b"automation_spec", "description", b"description", "id", b"id", "metadata", b"metadata", "spec", b"spec", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "automation_spec", b"automation_spec", "description", b"description", "id", b"id", "metadata", b"metadata", "spec", b"spec", "status", b"status"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "automation_spec", b"automation_spec", "description", b"description", "id", b"id", "metadata", b"metadata", "spec", b"spec", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "automation_spec", b"automation_spec", "description", b"description", "id", b"id", "metadata", b"metadata", "spec", b"spec", "status", b"status"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
-    _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
+    _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]
+    _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
 
-Global___TriggerDetails: _TypeAlias = TriggerDetails  # noqa: Y015
+Global___TriggerDetails: _TypeAlias = TriggerDetails
 
 @_typing.final
 class TriggerRevision(_message.Message):
@@ -193,13 +193,13 @@ class TriggerRevision(_message.Message):
         action: Global___TriggerRevisionAction.ValueType = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "id", b"id", "metadata", b"metadata", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "id", b"id", "metadata", b"metadata", "status", b"status"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "created_at", b"created_at", "id", b"id", "metadata", b"metadata", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "created_at", b"created_at", "id", b"id", "metadata", b"metadata", "status", b"status"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TriggerRevision: _TypeAlias = TriggerRevision  # noqa: Y015
+Global___TriggerRevision: _TypeAlias = TriggerRevision
 
 @_typing.final
 class TriggerMetadata(_message.Message):
@@ -217,13 +217,13 @@ class TriggerMetadata(_message.Message):
         deployed_by: _identity_pb2.EnrichedIdentity | None = ...,
         updated_by: _identity_pb2.EnrichedIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["deployed_by", b"deployed_by", "updated_by", b"updated_by"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deployed_by", b"deployed_by", "updated_by", b"updated_by"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployed_by", b"deployed_by", "updated_by", b"updated_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployed_by", b"deployed_by", "updated_by", b"updated_by"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TriggerMetadata: _TypeAlias = TriggerMetadata  # noqa: Y015
+Global___TriggerMetadata: _TypeAlias = TriggerMetadata
 
 @_typing.final
 class TriggerStatus(_message.Message):
@@ -257,10 +257,10 @@ class TriggerStatus(_message.Message):
         triggered_at: _timestamp_pb2.Timestamp | None = ...,
         deleted_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["deleted_at", b"deleted_at", "deployed_at", b"deployed_at", "triggered_at", b"triggered_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deleted_at", b"deleted_at", "deployed_at", b"deployed_at", "triggered_at", b"triggered_at", "updated_at", b"updated_at"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_at", b"deleted_at", "deployed_at", b"deployed_at", "triggered_at", b"triggered_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_at", b"deleted_at", "deployed_at", b"deployed_at", "triggered_at", b"triggered_at", "updated_at", b"updated_at"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TriggerStatus: _TypeAlias = TriggerStatus  # noqa: Y015
+Global___TriggerStatus: _TypeAlias = TriggerStatus

@@ -47,13 +47,13 @@ class DeployTriggerRequest(_message.Message):
         name: _identifier_pb2.TriggerName | None = ...,
         revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["automation_spec", b"automation_spec", "name", b"name", "spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["automation_spec", b"automation_spec", "name", b"name", "spec", b"spec"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["automation_spec", b"automation_spec", "name", b"name", "revision", b"revision", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["automation_spec", b"automation_spec", "name", b"name", "revision", b"revision", "spec", b"spec"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeployTriggerRequest: _TypeAlias = DeployTriggerRequest  # noqa: Y015
+Global___DeployTriggerRequest: _TypeAlias = DeployTriggerRequest
 
 @_typing.final
 class DeployTriggerResponse(_message.Message):
@@ -67,13 +67,13 @@ class DeployTriggerResponse(_message.Message):
         *,
         trigger: _trigger_definition_pb2.TriggerDetails | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeployTriggerResponse: _TypeAlias = DeployTriggerResponse  # noqa: Y015
+Global___DeployTriggerResponse: _TypeAlias = DeployTriggerResponse
 
 @_typing.final
 class GetTriggerDetailsRequest(_message.Message):
@@ -87,13 +87,13 @@ class GetTriggerDetailsRequest(_message.Message):
         *,
         name: _identifier_pb2.TriggerName | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetTriggerDetailsRequest: _TypeAlias = GetTriggerDetailsRequest  # noqa: Y015
+Global___GetTriggerDetailsRequest: _TypeAlias = GetTriggerDetailsRequest
 
 @_typing.final
 class GetTriggerDetailsResponse(_message.Message):
@@ -107,13 +107,13 @@ class GetTriggerDetailsResponse(_message.Message):
         *,
         trigger: _trigger_definition_pb2.TriggerDetails | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetTriggerDetailsResponse: _TypeAlias = GetTriggerDetailsResponse  # noqa: Y015
+Global___GetTriggerDetailsResponse: _TypeAlias = GetTriggerDetailsResponse
 
 @_typing.final
 class GetTriggerRevisionDetailsRequest(_message.Message):
@@ -127,13 +127,13 @@ class GetTriggerRevisionDetailsRequest(_message.Message):
         *,
         id: _identifier_pb2.TriggerIdentifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetTriggerRevisionDetailsRequest: _TypeAlias = GetTriggerRevisionDetailsRequest  # noqa: Y015
+Global___GetTriggerRevisionDetailsRequest: _TypeAlias = GetTriggerRevisionDetailsRequest
 
 @_typing.final
 class GetTriggerRevisionDetailsResponse(_message.Message):
@@ -147,13 +147,13 @@ class GetTriggerRevisionDetailsResponse(_message.Message):
         *,
         trigger: _trigger_definition_pb2.TriggerDetails | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetTriggerRevisionDetailsResponse: _TypeAlias = GetTriggerRevisionDetailsResponse  # noqa: Y015
+Global___GetTriggerRevisionDetailsResponse: _TypeAlias = GetTriggerRevisionDetailsResponse
 
 @_typing.final
 class ListTriggersRequest(_message.Message):
@@ -184,15 +184,15 @@ class ListTriggersRequest(_message.Message):
         task_id: _task_definition_pb2.TaskIdentifier | None = ...,
         task_name: _task_definition_pb2.TaskName | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["org", b"org", "project_id", b"project_id", "request", b"request", "scope_by", b"scope_by", "task_id", b"task_id", "task_name", b"task_name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["org", b"org", "project_id", b"project_id", "request", b"request", "scope_by", b"scope_by", "task_id", b"task_id", "task_name", b"task_name"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["org", b"org", "project_id", b"project_id", "request", b"request", "scope_by", b"scope_by", "task_id", b"task_id", "task_name", b"task_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["org", b"org", "project_id", b"project_id", "request", b"request", "scope_by", b"scope_by", "task_id", b"task_id", "task_name", b"task_name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_scope_by: _TypeAlias = _typing.Literal["org", "project_id", "task_id", "task_name"]  # noqa: Y015
-    _WhichOneofArgType_scope_by: _TypeAlias = _typing.Literal["scope_by", b"scope_by"]  # noqa: Y015
+    _WhichOneofReturnType_scope_by: _TypeAlias = _typing.Literal["org", "project_id", "task_id", "task_name"]
+    _WhichOneofArgType_scope_by: _TypeAlias = _typing.Literal["scope_by", b"scope_by"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_scope_by) -> _WhichOneofReturnType_scope_by | None: ...
 
-Global___ListTriggersRequest: _TypeAlias = ListTriggersRequest  # noqa: Y015
+Global___ListTriggersRequest: _TypeAlias = ListTriggersRequest
 
 @_typing.final
 class ListTriggersResponse(_message.Message):
@@ -210,13 +210,13 @@ class ListTriggersResponse(_message.Message):
         triggers: _abc.Iterable[_trigger_definition_pb2.Trigger] | None = ...,
         token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token", "triggers", b"triggers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token", "triggers", b"triggers"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListTriggersResponse: _TypeAlias = ListTriggersResponse  # noqa: Y015
+Global___ListTriggersResponse: _TypeAlias = ListTriggersResponse
 
 @_typing.final
 class GetTriggerRevisionHistoryRequest(_message.Message):
@@ -234,13 +234,13 @@ class GetTriggerRevisionHistoryRequest(_message.Message):
         request: _list_pb2.ListRequest | None = ...,
         name: _identifier_pb2.TriggerName | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request", b"request"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request", b"request"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetTriggerRevisionHistoryRequest: _TypeAlias = GetTriggerRevisionHistoryRequest  # noqa: Y015
+Global___GetTriggerRevisionHistoryRequest: _TypeAlias = GetTriggerRevisionHistoryRequest
 
 @_typing.final
 class GetTriggerRevisionHistoryResponse(_message.Message):
@@ -259,13 +259,13 @@ class GetTriggerRevisionHistoryResponse(_message.Message):
         triggers: _abc.Iterable[_trigger_definition_pb2.TriggerRevision] | None = ...,
         token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token", "triggers", b"triggers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token", "triggers", b"triggers"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetTriggerRevisionHistoryResponse: _TypeAlias = GetTriggerRevisionHistoryResponse  # noqa: Y015
+Global___GetTriggerRevisionHistoryResponse: _TypeAlias = GetTriggerRevisionHistoryResponse
 
 @_typing.final
 class UpdateTriggersRequest(_message.Message):
@@ -282,13 +282,13 @@ class UpdateTriggersRequest(_message.Message):
         names: _abc.Iterable[_identifier_pb2.TriggerName] | None = ...,
         active: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "names", b"names"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "names", b"names"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UpdateTriggersRequest: _TypeAlias = UpdateTriggersRequest  # noqa: Y015
+Global___UpdateTriggersRequest: _TypeAlias = UpdateTriggersRequest
 
 @_typing.final
 class UpdateTriggersResponse(_message.Message):
@@ -297,13 +297,13 @@ class UpdateTriggersResponse(_message.Message):
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UpdateTriggersResponse: _TypeAlias = UpdateTriggersResponse  # noqa: Y015
+Global___UpdateTriggersResponse: _TypeAlias = UpdateTriggersResponse
 
 @_typing.final
 class DeleteTriggersRequest(_message.Message):
@@ -317,13 +317,13 @@ class DeleteTriggersRequest(_message.Message):
         *,
         names: _abc.Iterable[_identifier_pb2.TriggerName] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeleteTriggersRequest: _TypeAlias = DeleteTriggersRequest  # noqa: Y015
+Global___DeleteTriggersRequest: _TypeAlias = DeleteTriggersRequest
 
 @_typing.final
 class DeleteTriggersResponse(_message.Message):
@@ -332,10 +332,10 @@ class DeleteTriggersResponse(_message.Message):
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeleteTriggersResponse: _TypeAlias = DeleteTriggersResponse  # noqa: Y015
+Global___DeleteTriggersResponse: _TypeAlias = DeleteTriggersResponse

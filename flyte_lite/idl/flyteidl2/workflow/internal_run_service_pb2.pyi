@@ -63,15 +63,15 @@ class RecordActionRequest(_message.Message):
         condition: _run_definition_pb2.ConditionAction | None = ...,
         recovered_from: _identifier_pb2.ActionIdentifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "condition", b"condition", "recovered_from", b"recovered_from", "spec", b"spec", "task", b"task", "trace", b"trace"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "condition", b"condition", "recovered_from", b"recovered_from", "spec", b"spec", "task", b"task", "trace", b"trace"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "condition", b"condition", "group", b"group", "input_uri", b"input_uri", "parent", b"parent", "recovered_from", b"recovered_from", "spec", b"spec", "subject", b"subject", "task", b"task", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "condition", b"condition", "group", b"group", "input_uri", b"input_uri", "parent", b"parent", "recovered_from", b"recovered_from", "spec", b"spec", "subject", b"subject", "task", b"task", "trace", b"trace"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_spec: _TypeAlias = _typing.Literal["task", "trace", "condition"]  # noqa: Y015
-    _WhichOneofArgType_spec: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    _WhichOneofReturnType_spec: _TypeAlias = _typing.Literal["task", "trace", "condition"]
+    _WhichOneofArgType_spec: _TypeAlias = _typing.Literal["spec", b"spec"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_spec) -> _WhichOneofReturnType_spec | None: ...
 
-Global___RecordActionRequest: _TypeAlias = RecordActionRequest  # noqa: Y015
+Global___RecordActionRequest: _TypeAlias = RecordActionRequest
 
 @_typing.final
 class RecordActionResponse(_message.Message):
@@ -89,13 +89,13 @@ class RecordActionResponse(_message.Message):
         action_id: _identifier_pb2.ActionIdentifier | None = ...,
         status: _status_pb2.Status | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "status", b"status"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "status", b"status"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RecordActionResponse: _TypeAlias = RecordActionResponse  # noqa: Y015
+Global___RecordActionResponse: _TypeAlias = RecordActionResponse
 
 @_typing.final
 class RecordActionStreamRequest(_message.Message):
@@ -109,13 +109,13 @@ class RecordActionStreamRequest(_message.Message):
         *,
         request: Global___RecordActionRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RecordActionStreamRequest: _TypeAlias = RecordActionStreamRequest  # noqa: Y015
+Global___RecordActionStreamRequest: _TypeAlias = RecordActionStreamRequest
 
 @_typing.final
 class RecordActionStreamResponse(_message.Message):
@@ -129,13 +129,13 @@ class RecordActionStreamResponse(_message.Message):
         *,
         response: Global___RecordActionResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["response", b"response"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["response", b"response"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RecordActionStreamResponse: _TypeAlias = RecordActionStreamResponse  # noqa: Y015
+Global___RecordActionStreamResponse: _TypeAlias = RecordActionStreamResponse
 
 @_typing.final
 class UpdateActionStatusRequest(_message.Message):
@@ -170,16 +170,16 @@ class UpdateActionStatusRequest(_message.Message):
         principal: _identity_pb2.EnrichedIdentity | None = ...,
         abort_reason: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_abort_reason", b"_abort_reason", "_output", b"_output", "_principal", b"_principal", "abort_reason", b"abort_reason", "action_id", b"action_id", "output", b"output", "principal", b"principal", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_abort_reason", b"_abort_reason", "_output", b"_output", "_principal", b"_principal", "abort_reason", b"abort_reason", "action_id", b"action_id", "output", b"output", "principal", b"principal", "status", b"status"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abort_reason", b"_abort_reason", "_output", b"_output", "_principal", b"_principal", "abort_reason", b"abort_reason", "action_id", b"action_id", "output", b"output", "principal", b"principal", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abort_reason", b"_abort_reason", "_output", b"_output", "_principal", b"_principal", "abort_reason", b"abort_reason", "action_id", b"action_id", "output", b"output", "principal", b"principal", "status", b"status"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__abort_reason: _TypeAlias = _typing.Literal["abort_reason"]  # noqa: Y015
-    _WhichOneofArgType__abort_reason: _TypeAlias = _typing.Literal["_abort_reason", b"_abort_reason"]  # noqa: Y015
-    _WhichOneofReturnType__output: _TypeAlias = _typing.Literal["output"]  # noqa: Y015
-    _WhichOneofArgType__output: _TypeAlias = _typing.Literal["_output", b"_output"]  # noqa: Y015
-    _WhichOneofReturnType__principal: _TypeAlias = _typing.Literal["principal"]  # noqa: Y015
-    _WhichOneofArgType__principal: _TypeAlias = _typing.Literal["_principal", b"_principal"]  # noqa: Y015
+    _WhichOneofReturnType__abort_reason: _TypeAlias = _typing.Literal["abort_reason"]
+    _WhichOneofArgType__abort_reason: _TypeAlias = _typing.Literal["_abort_reason", b"_abort_reason"]
+    _WhichOneofReturnType__output: _TypeAlias = _typing.Literal["output"]
+    _WhichOneofArgType__output: _TypeAlias = _typing.Literal["_output", b"_output"]
+    _WhichOneofReturnType__principal: _TypeAlias = _typing.Literal["principal"]
+    _WhichOneofArgType__principal: _TypeAlias = _typing.Literal["_principal", b"_principal"]
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__abort_reason) -> _WhichOneofReturnType__abort_reason | None: ...
     @_typing.overload
@@ -187,7 +187,7 @@ class UpdateActionStatusRequest(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__principal) -> _WhichOneofReturnType__principal | None: ...
 
-Global___UpdateActionStatusRequest: _TypeAlias = UpdateActionStatusRequest  # noqa: Y015
+Global___UpdateActionStatusRequest: _TypeAlias = UpdateActionStatusRequest
 
 @_typing.final
 class UpdateActionStatusResponse(_message.Message):
@@ -205,13 +205,13 @@ class UpdateActionStatusResponse(_message.Message):
         action_id: _identifier_pb2.ActionIdentifier | None = ...,
         status: _status_pb2.Status | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "status", b"status"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "status", b"status"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UpdateActionStatusResponse: _TypeAlias = UpdateActionStatusResponse  # noqa: Y015
+Global___UpdateActionStatusResponse: _TypeAlias = UpdateActionStatusResponse
 
 @_typing.final
 class UpdateActionStatusStreamRequest(_message.Message):
@@ -229,13 +229,13 @@ class UpdateActionStatusStreamRequest(_message.Message):
         request: Global___UpdateActionStatusRequest | None = ...,
         nonce: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["nonce", b"nonce", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nonce", b"nonce", "request", b"request"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UpdateActionStatusStreamRequest: _TypeAlias = UpdateActionStatusStreamRequest  # noqa: Y015
+Global___UpdateActionStatusStreamRequest: _TypeAlias = UpdateActionStatusStreamRequest
 
 @_typing.final
 class UpdateActionStatusStreamResponse(_message.Message):
@@ -252,13 +252,13 @@ class UpdateActionStatusStreamResponse(_message.Message):
         response: Global___UpdateActionStatusResponse | None = ...,
         nonce: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["response", b"response"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["nonce", b"nonce", "response", b"response"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nonce", b"nonce", "response", b"response"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UpdateActionStatusStreamResponse: _TypeAlias = UpdateActionStatusStreamResponse  # noqa: Y015
+Global___UpdateActionStatusStreamResponse: _TypeAlias = UpdateActionStatusStreamResponse
 
 @_typing.final
 class RecordActionEventsRequest(_message.Message):
@@ -272,13 +272,13 @@ class RecordActionEventsRequest(_message.Message):
         *,
         events: _abc.Iterable[_run_definition_pb2.ActionEvent] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RecordActionEventsRequest: _TypeAlias = RecordActionEventsRequest  # noqa: Y015
+Global___RecordActionEventsRequest: _TypeAlias = RecordActionEventsRequest
 
 @_typing.final
 class RecordActionEventsResponse(_message.Message):
@@ -292,13 +292,13 @@ class RecordActionEventsResponse(_message.Message):
         *,
         status: _status_pb2.Status | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RecordActionEventsResponse: _TypeAlias = RecordActionEventsResponse  # noqa: Y015
+Global___RecordActionEventsResponse: _TypeAlias = RecordActionEventsResponse
 
 @_typing.final
 class RecordActionEventStreamRequest(_message.Message):
@@ -316,13 +316,13 @@ class RecordActionEventStreamRequest(_message.Message):
         request: Global___RecordActionEventRequest | None = ...,
         nonce: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["nonce", b"nonce", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nonce", b"nonce", "request", b"request"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RecordActionEventStreamRequest: _TypeAlias = RecordActionEventStreamRequest  # noqa: Y015
+Global___RecordActionEventStreamRequest: _TypeAlias = RecordActionEventStreamRequest
 
 @_typing.final
 class RecordActionEventStreamResponse(_message.Message):
@@ -339,13 +339,13 @@ class RecordActionEventStreamResponse(_message.Message):
         response: Global___RecordActionEventResponse | None = ...,
         nonce: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["response", b"response"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["nonce", b"nonce", "response", b"response"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nonce", b"nonce", "response", b"response"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RecordActionEventStreamResponse: _TypeAlias = RecordActionEventStreamResponse  # noqa: Y015
+Global___RecordActionEventStreamResponse: _TypeAlias = RecordActionEventStreamResponse
 
 @_typing.final
 class RecordActionEventRequest(_message.Message):
@@ -359,13 +359,13 @@ class RecordActionEventRequest(_message.Message):
         *,
         event: _run_definition_pb2.ActionEvent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RecordActionEventRequest: _TypeAlias = RecordActionEventRequest  # noqa: Y015
+Global___RecordActionEventRequest: _TypeAlias = RecordActionEventRequest
 
 @_typing.final
 class RecordActionEventResponse(_message.Message):
@@ -383,10 +383,10 @@ class RecordActionEventResponse(_message.Message):
         action_id: _identifier_pb2.ActionIdentifier | None = ...,
         status: _status_pb2.Status | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "status", b"status"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "status", b"status"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RecordActionEventResponse: _TypeAlias = RecordActionEventResponse  # noqa: Y015
+Global___RecordActionEventResponse: _TypeAlias = RecordActionEventResponse

@@ -40,7 +40,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _ActionType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _ActionTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ActionType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -55,11 +55,11 @@ ACTION_TYPE_UNSPECIFIED: ActionType.ValueType  # 0
 ACTION_TYPE_TASK: ActionType.ValueType  # 1
 ACTION_TYPE_TRACE: ActionType.ValueType  # 2
 ACTION_TYPE_CONDITION: ActionType.ValueType  # 3
-Global___ActionType: _TypeAlias = ActionType  # noqa: Y015
+Global___ActionType: _TypeAlias = ActionType
 
 class _RunSource:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _RunSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunSource.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -79,11 +79,11 @@ RUN_SOURCE_CLI: RunSource.ValueType  # 2
 RUN_SOURCE_SCHEDULE_TRIGGER: RunSource.ValueType  # 3
 RUN_SOURCE_TRACKED: RunSource.ValueType  # 4
 RUN_SOURCE_ARTIFACT_TRIGGER: RunSource.ValueType  # 5
-Global___RunSource: _TypeAlias = RunSource  # noqa: Y015
+Global___RunSource: _TypeAlias = RunSource
 
 class _ConditionPromptType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _ConditionPromptTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConditionPromptType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -96,7 +96,7 @@ class ConditionPromptType(_ConditionPromptType, metaclass=_ConditionPromptTypeEn
 CONDITION_PROMPT_TYPE_UNSPECIFIED: ConditionPromptType.ValueType  # 0
 CONDITION_PROMPT_TYPE_TEXT: ConditionPromptType.ValueType  # 1
 CONDITION_PROMPT_TYPE_MARKDOWN: ConditionPromptType.ValueType  # 2
-Global___ConditionPromptType: _TypeAlias = ConditionPromptType  # noqa: Y015
+Global___ConditionPromptType: _TypeAlias = ConditionPromptType
 
 @_typing.final
 class Run(_message.Message):
@@ -118,9 +118,9 @@ class Run(_message.Message):
             key: _builtins.str = ...,
             value: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -138,13 +138,13 @@ class Run(_message.Message):
         action: Global___Action | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "labels", b"labels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "labels", b"labels"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Run: _TypeAlias = Run  # noqa: Y015
+Global___Run: _TypeAlias = Run
 
 @_typing.final
 class RunDetails(_message.Message):
@@ -164,13 +164,13 @@ class RunDetails(_message.Message):
         run_spec: _run_pb2.RunSpec | None = ...,
         action: Global___ActionDetails | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "run_spec", b"run_spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "run_spec", b"run_spec"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "run_spec", b"run_spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "run_spec", b"run_spec"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RunDetails: _TypeAlias = RunDetails  # noqa: Y015
+Global___RunDetails: _TypeAlias = RunDetails
 
 @_typing.final
 class EnrichedAction(_message.Message):
@@ -190,9 +190,9 @@ class EnrichedAction(_message.Message):
             key: _builtins.int = ...,
             value: _builtins.int = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -214,13 +214,13 @@ class EnrichedAction(_message.Message):
         meets_filter: _builtins.bool = ...,
         children_phase_counts: _abc.Mapping[_builtins.int, _builtins.int] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "children_phase_counts", b"children_phase_counts", "meets_filter", b"meets_filter"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "children_phase_counts", b"children_phase_counts", "meets_filter", b"meets_filter"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___EnrichedAction: _TypeAlias = EnrichedAction  # noqa: Y015
+Global___EnrichedAction: _TypeAlias = EnrichedAction
 
 @_typing.final
 class ActionEvent(_message.Message):
@@ -255,7 +255,7 @@ class ActionEvent(_message.Message):
     @_builtins.property
     @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Ignored, as is end_time: updated_time is what counts."""
+        """Ignored, and end_time too: updated_time is what counts."""
 
     @_builtins.property
     def updated_time(self) -> _timestamp_pb2.Timestamp:
@@ -300,20 +300,20 @@ class ActionEvent(_message.Message):
         reported_time: _timestamp_pb2.Timestamp | None = ...,
         cache_metadata: _cache_pb2.CacheMetadata | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_end_time", b"_end_time", "_error_info", b"_error_info", "cache_metadata", b"cache_metadata", "end_time", b"end_time", "error_info", b"error_info", "id", b"id", "log_context", b"log_context", "outputs", b"outputs", "reported_time", b"reported_time", "start_time", b"start_time", "updated_time", b"updated_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_end_time", b"_end_time", "_error_info", b"_error_info", "cache_metadata", b"cache_metadata", "end_time", b"end_time", "error_info", b"error_info", "id", b"id", "log_context", b"log_context", "outputs", b"outputs", "reported_time", b"reported_time", "start_time", b"start_time", "updated_time", b"updated_time"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end_time", b"_end_time", "_error_info", b"_error_info", "attempt", b"attempt", "cache_metadata", b"cache_metadata", "cache_status", b"cache_status", "cluster", b"cluster", "cluster_events", b"cluster_events", "end_time", b"end_time", "error_info", b"error_info", "id", b"id", "log_context", b"log_context", "log_info", b"log_info", "outputs", b"outputs", "phase", b"phase", "reported_time", b"reported_time", "start_time", b"start_time", "updated_time", b"updated_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end_time", b"_end_time", "_error_info", b"_error_info", "attempt", b"attempt", "cache_metadata", b"cache_metadata", "cache_status", b"cache_status", "cluster", b"cluster", "cluster_events", b"cluster_events", "end_time", b"end_time", "error_info", b"error_info", "id", b"id", "log_context", b"log_context", "log_info", b"log_info", "outputs", b"outputs", "phase", b"phase", "reported_time", b"reported_time", "start_time", b"start_time", "updated_time", b"updated_time", "version", b"version"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__end_time: _TypeAlias = _typing.Literal["end_time"]  # noqa: Y015
-    _WhichOneofArgType__end_time: _TypeAlias = _typing.Literal["_end_time", b"_end_time"]  # noqa: Y015
-    _WhichOneofReturnType__error_info: _TypeAlias = _typing.Literal["error_info"]  # noqa: Y015
-    _WhichOneofArgType__error_info: _TypeAlias = _typing.Literal["_error_info", b"_error_info"]  # noqa: Y015
+    _WhichOneofReturnType__end_time: _TypeAlias = _typing.Literal["end_time"]
+    _WhichOneofArgType__end_time: _TypeAlias = _typing.Literal["_end_time", b"_end_time"]
+    _WhichOneofReturnType__error_info: _TypeAlias = _typing.Literal["error_info"]
+    _WhichOneofArgType__error_info: _TypeAlias = _typing.Literal["_error_info", b"_error_info"]
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__end_time) -> _WhichOneofReturnType__end_time | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__error_info) -> _WhichOneofReturnType__error_info | None: ...
 
-Global___ActionEvent: _TypeAlias = ActionEvent  # noqa: Y015
+Global___ActionEvent: _TypeAlias = ActionEvent
 
 @_typing.final
 class TaskAction(_message.Message):
@@ -342,13 +342,13 @@ class TaskAction(_message.Message):
         cache_key: _wrappers_pb2.StringValue | None = ...,
         queue: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "id", b"id", "spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "id", b"id", "spec", b"spec"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "id", b"id", "queue", b"queue", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "id", b"id", "queue", b"queue", "spec", b"spec"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TaskAction: _TypeAlias = TaskAction  # noqa: Y015
+Global___TaskAction: _TypeAlias = TaskAction
 
 @_typing.final
 class TraceAction(_message.Message):
@@ -382,15 +382,15 @@ class TraceAction(_message.Message):
         outputs: _common_pb2.OutputReferences | None = ...,
         spec: _task_definition_pb2.TraceSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_end_time", b"_end_time", "end_time", b"end_time", "outputs", b"outputs", "spec", b"spec", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_end_time", b"_end_time", "end_time", b"end_time", "outputs", b"outputs", "spec", b"spec", "start_time", b"start_time"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end_time", b"_end_time", "end_time", b"end_time", "name", b"name", "outputs", b"outputs", "phase", b"phase", "spec", b"spec", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end_time", b"_end_time", "end_time", b"end_time", "name", b"name", "outputs", b"outputs", "phase", b"phase", "spec", b"spec", "start_time", b"start_time"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__end_time: _TypeAlias = _typing.Literal["end_time"]  # noqa: Y015
-    _WhichOneofArgType__end_time: _TypeAlias = _typing.Literal["_end_time", b"_end_time"]  # noqa: Y015
+    _WhichOneofReturnType__end_time: _TypeAlias = _typing.Literal["end_time"]
+    _WhichOneofArgType__end_time: _TypeAlias = _typing.Literal["_end_time", b"_end_time"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType__end_time) -> _WhichOneofReturnType__end_time | None: ...
 
-Global___TraceAction: _TypeAlias = TraceAction  # noqa: Y015
+Global___TraceAction: _TypeAlias = TraceAction
 
 @_typing.final
 class TaskGroup(_message.Message):
@@ -415,9 +415,9 @@ class TaskGroup(_message.Message):
             system_error: _builtins.int = ...,
             unspecified_error: _builtins.int = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["system_error", b"system_error", "unspecified_error", b"unspecified_error", "user_error", b"user_error"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["system_error", b"system_error", "unspecified_error", b"unspecified_error", "user_error", b"user_error"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -435,9 +435,9 @@ class TaskGroup(_message.Message):
             phase: _phase_pb2.ActionPhase.ValueType = ...,
             count: _builtins.int = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "phase", b"phase"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "phase", b"phase"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -455,9 +455,9 @@ class TaskGroup(_message.Message):
             run_name: _builtins.str = ...,
             phase: _phase_pb2.ActionPhase.ValueType = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["phase", b"phase", "run_name", b"run_name"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["phase", b"phase", "run_name", b"run_name"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -519,13 +519,13 @@ class TaskGroup(_message.Message):
         phase_counts: _abc.Iterable[Global___TaskGroup.PhaseCounts] | None = ...,
         average_time_to_running: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["average_duration", b"average_duration", "average_time_to_running", b"average_time_to_running", "error_counts", b"error_counts", "latest_finished_time", b"latest_finished_time", "latest_run_time", b"latest_run_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["average_duration", b"average_duration", "average_time_to_running", b"average_time_to_running", "error_counts", b"error_counts", "latest_finished_time", b"latest_finished_time", "latest_run_time", b"latest_run_time"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_duration", b"average_duration", "average_failure_rate", b"average_failure_rate", "average_time_to_running", b"average_time_to_running", "created_by", b"created_by", "environment_name", b"environment_name", "error_counts", b"error_counts", "latest_finished_time", b"latest_finished_time", "latest_run_time", b"latest_run_time", "phase_counts", b"phase_counts", "recent_statuses", b"recent_statuses", "short_name", b"short_name", "should_delete", b"should_delete", "task_name", b"task_name", "total_runs", b"total_runs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_duration", b"average_duration", "average_failure_rate", b"average_failure_rate", "average_time_to_running", b"average_time_to_running", "created_by", b"created_by", "environment_name", b"environment_name", "error_counts", b"error_counts", "latest_finished_time", b"latest_finished_time", "latest_run_time", b"latest_run_time", "phase_counts", b"phase_counts", "recent_statuses", b"recent_statuses", "short_name", b"short_name", "should_delete", b"should_delete", "task_name", b"task_name", "total_runs", b"total_runs"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TaskGroup: _TypeAlias = TaskGroup  # noqa: Y015
+Global___TaskGroup: _TypeAlias = TaskGroup
 
 @_typing.final
 class Action(_message.Message):
@@ -549,13 +549,13 @@ class Action(_message.Message):
         metadata: Global___ActionMetadata | None = ...,
         status: Global___ActionStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "metadata", b"metadata", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "metadata", b"metadata", "status", b"status"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "metadata", b"metadata", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "metadata", b"metadata", "status", b"status"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Action: _TypeAlias = Action  # noqa: Y015
+Global___Action: _TypeAlias = Action
 
 @_typing.final
 class ActionMetadata(_message.Message):
@@ -599,7 +599,7 @@ class ActionMetadata(_message.Message):
     def condition(self) -> Global___ConditionActionMetadata: ...
     @_builtins.property
     def trigger_id(self) -> _identifier_pb2.TriggerIdentifier:
-        """The trigger that started the run, as are trigger_name and trigger_type."""
+        """The trigger that started the run; trigger_name and trigger_type are of the same."""
 
     @_builtins.property
     def trigger_type(self) -> _common_pb2.TriggerAutomationSpec: ...
@@ -628,15 +628,15 @@ class ActionMetadata(_message.Message):
         relation: _run_pb2_1.Relation | None = ...,
         recovered_from: _identifier_pb2.ActionIdentifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "executed_by", b"executed_by", "recovered_from", b"recovered_from", "relation", b"relation", "spec", b"spec", "task", b"task", "trace", b"trace", "trigger_id", b"trigger_id", "trigger_type", b"trigger_type"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "executed_by", b"executed_by", "recovered_from", b"recovered_from", "relation", b"relation", "spec", b"spec", "task", b"task", "trace", b"trace", "trigger_id", b"trigger_id", "trigger_type", b"trigger_type"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_type", b"action_type", "condition", b"condition", "environment_name", b"environment_name", "executed_by", b"executed_by", "funtion_name", b"funtion_name", "group", b"group", "parent", b"parent", "recovered_from", b"recovered_from", "relation", b"relation", "source", b"source", "spec", b"spec", "task", b"task", "trace", b"trace", "trigger_id", b"trigger_id", "trigger_name", b"trigger_name", "trigger_type", b"trigger_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_type", b"action_type", "condition", b"condition", "environment_name", b"environment_name", "executed_by", b"executed_by", "funtion_name", b"funtion_name", "group", b"group", "parent", b"parent", "recovered_from", b"recovered_from", "relation", b"relation", "source", b"source", "spec", b"spec", "task", b"task", "trace", b"trace", "trigger_id", b"trigger_id", "trigger_name", b"trigger_name", "trigger_type", b"trigger_type"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_spec: _TypeAlias = _typing.Literal["task", "trace", "condition"]  # noqa: Y015
-    _WhichOneofArgType_spec: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    _WhichOneofReturnType_spec: _TypeAlias = _typing.Literal["task", "trace", "condition"]
+    _WhichOneofArgType_spec: _TypeAlias = _typing.Literal["spec", b"spec"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_spec) -> _WhichOneofReturnType_spec | None: ...
 
-Global___ActionMetadata: _TypeAlias = ActionMetadata  # noqa: Y015
+Global___ActionMetadata: _TypeAlias = ActionMetadata
 
 @_typing.final
 class TaskActionMetadata(_message.Message):
@@ -658,13 +658,13 @@ class TaskActionMetadata(_message.Message):
         task_type: _builtins.str = ...,
         short_name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "short_name", b"short_name", "task_type", b"task_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "short_name", b"short_name", "task_type", b"task_type"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TaskActionMetadata: _TypeAlias = TaskActionMetadata  # noqa: Y015
+Global___TaskActionMetadata: _TypeAlias = TaskActionMetadata
 
 @_typing.final
 class TraceActionMetadata(_message.Message):
@@ -679,13 +679,13 @@ class TraceActionMetadata(_message.Message):
         *,
         name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TraceActionMetadata: _TypeAlias = TraceActionMetadata  # noqa: Y015
+Global___TraceActionMetadata: _TypeAlias = TraceActionMetadata
 
 @_typing.final
 class ConditionActionMetadata(_message.Message):
@@ -704,13 +704,13 @@ class ConditionActionMetadata(_message.Message):
         name: _builtins.str = ...,
         type: _types_pb2.LiteralType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["type", b"type"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["type", b"type"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "type", b"type"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ConditionActionMetadata: _TypeAlias = ConditionActionMetadata  # noqa: Y015
+Global___ConditionActionMetadata: _TypeAlias = ConditionActionMetadata
 
 @_typing.final
 class ActionStatus(_message.Message):
@@ -724,7 +724,7 @@ class ActionStatus(_message.Message):
     DURATION_MS_FIELD_NUMBER: _builtins.int
     phase: _phase_pb2.ActionPhase.ValueType
     attempts: _builtins.int
-    """0 while an action has children."""
+    """Drops to 0 once the action has children; right again at its end."""
     cache_status: _catalog_pb2.CatalogCacheStatus.ValueType
     duration_ms: _builtins.int
     """From start_time, so up to a second too long."""
@@ -750,20 +750,20 @@ class ActionStatus(_message.Message):
         cache_status: _catalog_pb2.CatalogCacheStatus.ValueType = ...,
         duration_ms: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_duration_ms", b"_duration_ms", "_end_time", b"_end_time", "duration_ms", b"duration_ms", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_duration_ms", b"_duration_ms", "_end_time", b"_end_time", "duration_ms", b"duration_ms", "end_time", b"end_time", "start_time", b"start_time"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_duration_ms", b"_duration_ms", "_end_time", b"_end_time", "attempts", b"attempts", "cache_status", b"cache_status", "duration_ms", b"duration_ms", "end_time", b"end_time", "phase", b"phase", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_duration_ms", b"_duration_ms", "_end_time", b"_end_time", "attempts", b"attempts", "cache_status", b"cache_status", "duration_ms", b"duration_ms", "end_time", b"end_time", "phase", b"phase", "start_time", b"start_time"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__duration_ms: _TypeAlias = _typing.Literal["duration_ms"]  # noqa: Y015
-    _WhichOneofArgType__duration_ms: _TypeAlias = _typing.Literal["_duration_ms", b"_duration_ms"]  # noqa: Y015
-    _WhichOneofReturnType__end_time: _TypeAlias = _typing.Literal["end_time"]  # noqa: Y015
-    _WhichOneofArgType__end_time: _TypeAlias = _typing.Literal["_end_time", b"_end_time"]  # noqa: Y015
+    _WhichOneofReturnType__duration_ms: _TypeAlias = _typing.Literal["duration_ms"]
+    _WhichOneofArgType__duration_ms: _TypeAlias = _typing.Literal["_duration_ms", b"_duration_ms"]
+    _WhichOneofReturnType__end_time: _TypeAlias = _typing.Literal["end_time"]
+    _WhichOneofArgType__end_time: _TypeAlias = _typing.Literal["_end_time", b"_end_time"]
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__duration_ms) -> _WhichOneofReturnType__duration_ms | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__end_time) -> _WhichOneofReturnType__end_time | None: ...
 
-Global___ActionStatus: _TypeAlias = ActionStatus  # noqa: Y015
+Global___ActionStatus: _TypeAlias = ActionStatus
 
 @_typing.final
 class ActionDetails(_message.Message):
@@ -789,7 +789,7 @@ class ActionDetails(_message.Message):
     def status(self) -> Global___ActionStatus: ...
     @_builtins.property
     def error_info(self) -> Global___ErrorInfo:
-        """Only of FAILED, and even then not always; a timeout's is in the last attempt."""
+        """Set for FAILED only, and even then not always; a timeout's is in the last attempt."""
 
     @_builtins.property
     def abort_info(self) -> Global___AbortInfo: ...
@@ -823,20 +823,20 @@ class ActionDetails(_message.Message):
         condition: Global___ConditionAction | None = ...,
         attempts: _abc.Iterable[Global___ActionAttempt] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["abort_info", b"abort_info", "condition", b"condition", "error_info", b"error_info", "id", b"id", "metadata", b"metadata", "result", b"result", "signal_info", b"signal_info", "spec", b"spec", "status", b"status", "task", b"task", "trace", b"trace"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["abort_info", b"abort_info", "condition", b"condition", "error_info", b"error_info", "id", b"id", "metadata", b"metadata", "result", b"result", "signal_info", b"signal_info", "spec", b"spec", "status", b"status", "task", b"task", "trace", b"trace"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abort_info", b"abort_info", "attempts", b"attempts", "condition", b"condition", "error_info", b"error_info", "id", b"id", "metadata", b"metadata", "result", b"result", "signal_info", b"signal_info", "spec", b"spec", "status", b"status", "task", b"task", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abort_info", b"abort_info", "attempts", b"attempts", "condition", b"condition", "error_info", b"error_info", "id", b"id", "metadata", b"metadata", "result", b"result", "signal_info", b"signal_info", "spec", b"spec", "status", b"status", "task", b"task", "trace", b"trace"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["error_info", "abort_info", "signal_info"]  # noqa: Y015
-    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
-    _WhichOneofReturnType_spec: _TypeAlias = _typing.Literal["task", "trace", "condition"]  # noqa: Y015
-    _WhichOneofArgType_spec: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["error_info", "abort_info", "signal_info"]
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]
+    _WhichOneofReturnType_spec: _TypeAlias = _typing.Literal["task", "trace", "condition"]
+    _WhichOneofArgType_spec: _TypeAlias = _typing.Literal["spec", b"spec"]
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_spec) -> _WhichOneofReturnType_spec | None: ...
 
-Global___ActionDetails: _TypeAlias = ActionDetails  # noqa: Y015
+Global___ActionDetails: _TypeAlias = ActionDetails
 
 @_typing.final
 class ErrorInfo(_message.Message):
@@ -844,7 +844,7 @@ class ErrorInfo(_message.Message):
 
     class _Kind:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ErrorInfo._Kind.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -876,13 +876,13 @@ class ErrorInfo(_message.Message):
         code: _builtins.str = ...,
         gpu_fault: _execution_pb2.GpuFault | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["gpu_fault", b"gpu_fault"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gpu_fault", b"gpu_fault"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "gpu_fault", b"gpu_fault", "kind", b"kind", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "gpu_fault", b"gpu_fault", "kind", b"kind", "message", b"message"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ErrorInfo: _TypeAlias = ErrorInfo  # noqa: Y015
+Global___ErrorInfo: _TypeAlias = ErrorInfo
 
 @_typing.final
 class AbortInfo(_message.Message):
@@ -902,13 +902,13 @@ class AbortInfo(_message.Message):
         reason: _builtins.str = ...,
         aborted_by: _identity_pb2.EnrichedIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["aborted_by", b"aborted_by"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aborted_by", b"aborted_by"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aborted_by", b"aborted_by", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aborted_by", b"aborted_by", "reason", b"reason"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___AbortInfo: _TypeAlias = AbortInfo  # noqa: Y015
+Global___AbortInfo: _TypeAlias = AbortInfo
 
 @_typing.final
 class ActionAttempt(_message.Message):
@@ -975,20 +975,20 @@ class ActionAttempt(_message.Message):
         log_context: _execution_pb2.LogContext | None = ...,
         cache_metadata: _cache_pb2.CacheMetadata | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_end_time", b"_end_time", "_error_info", b"_error_info", "cache_metadata", b"cache_metadata", "end_time", b"end_time", "error_info", b"error_info", "log_context", b"log_context", "outputs", b"outputs", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_end_time", b"_end_time", "_error_info", b"_error_info", "cache_metadata", b"cache_metadata", "end_time", b"end_time", "error_info", b"error_info", "log_context", b"log_context", "outputs", b"outputs", "start_time", b"start_time"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end_time", b"_end_time", "_error_info", b"_error_info", "attempt", b"attempt", "cache_metadata", b"cache_metadata", "cache_status", b"cache_status", "cluster", b"cluster", "cluster_events", b"cluster_events", "end_time", b"end_time", "error_info", b"error_info", "log_context", b"log_context", "log_info", b"log_info", "logs_available", b"logs_available", "outputs", b"outputs", "phase", b"phase", "phase_transitions", b"phase_transitions", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end_time", b"_end_time", "_error_info", b"_error_info", "attempt", b"attempt", "cache_metadata", b"cache_metadata", "cache_status", b"cache_status", "cluster", b"cluster", "cluster_events", b"cluster_events", "end_time", b"end_time", "error_info", b"error_info", "log_context", b"log_context", "log_info", b"log_info", "logs_available", b"logs_available", "outputs", b"outputs", "phase", b"phase", "phase_transitions", b"phase_transitions", "start_time", b"start_time"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__end_time: _TypeAlias = _typing.Literal["end_time"]  # noqa: Y015
-    _WhichOneofArgType__end_time: _TypeAlias = _typing.Literal["_end_time", b"_end_time"]  # noqa: Y015
-    _WhichOneofReturnType__error_info: _TypeAlias = _typing.Literal["error_info"]  # noqa: Y015
-    _WhichOneofArgType__error_info: _TypeAlias = _typing.Literal["_error_info", b"_error_info"]  # noqa: Y015
+    _WhichOneofReturnType__end_time: _TypeAlias = _typing.Literal["end_time"]
+    _WhichOneofArgType__end_time: _TypeAlias = _typing.Literal["_end_time", b"_end_time"]
+    _WhichOneofReturnType__error_info: _TypeAlias = _typing.Literal["error_info"]
+    _WhichOneofArgType__error_info: _TypeAlias = _typing.Literal["_error_info", b"_error_info"]
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__end_time) -> _WhichOneofReturnType__end_time | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__error_info) -> _WhichOneofReturnType__error_info | None: ...
 
-Global___ActionAttempt: _TypeAlias = ActionAttempt  # noqa: Y015
+Global___ActionAttempt: _TypeAlias = ActionAttempt
 
 @_typing.final
 class ClusterEvent(_message.Message):
@@ -996,7 +996,7 @@ class ClusterEvent(_message.Message):
 
     class _Type:
         ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
+        V: _TypeAlias = ValueType
 
     class _TypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ClusterEvent._Type.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
@@ -1037,13 +1037,13 @@ class ClusterEvent(_message.Message):
         count: _builtins.int = ...,
         gpu_fault: _execution_pb2.GpuFault | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["gpu_fault", b"gpu_fault", "occurred_at", b"occurred_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gpu_fault", b"gpu_fault", "occurred_at", b"occurred_at"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "gpu_fault", b"gpu_fault", "message", b"message", "occurred_at", b"occurred_at", "reason", b"reason", "source_component", b"source_component", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "gpu_fault", b"gpu_fault", "message", b"message", "occurred_at", b"occurred_at", "reason", b"reason", "source_component", b"source_component", "type", b"type"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ClusterEvent: _TypeAlias = ClusterEvent  # noqa: Y015
+Global___ClusterEvent: _TypeAlias = ClusterEvent
 
 @_typing.final
 class PhaseTransition(_message.Message):
@@ -1066,15 +1066,15 @@ class PhaseTransition(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_end_time", b"_end_time", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_end_time", b"_end_time", "end_time", b"end_time", "start_time", b"start_time"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end_time", b"_end_time", "end_time", b"end_time", "phase", b"phase", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end_time", b"_end_time", "end_time", b"end_time", "phase", b"phase", "start_time", b"start_time"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__end_time: _TypeAlias = _typing.Literal["end_time"]  # noqa: Y015
-    _WhichOneofArgType__end_time: _TypeAlias = _typing.Literal["_end_time", b"_end_time"]  # noqa: Y015
+    _WhichOneofReturnType__end_time: _TypeAlias = _typing.Literal["end_time"]
+    _WhichOneofArgType__end_time: _TypeAlias = _typing.Literal["_end_time", b"_end_time"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType__end_time) -> _WhichOneofReturnType__end_time | None: ...
 
-Global___PhaseTransition: _TypeAlias = PhaseTransition  # noqa: Y015
+Global___PhaseTransition: _TypeAlias = PhaseTransition
 
 @_typing.final
 class ConditionAction(_message.Message):
@@ -1111,13 +1111,13 @@ class ConditionAction(_message.Message):
         timeout: _duration_pb2.Duration | None = ...,
         webhook: Global___ConditionWebhook | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["timeout", b"timeout", "type", b"type", "webhook", b"webhook"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["timeout", b"timeout", "type", b"type", "webhook", b"webhook"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name", "prompt", b"prompt", "prompt_type", b"prompt_type", "timeout", b"timeout", "type", b"type", "webhook", b"webhook"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name", "prompt", b"prompt", "prompt_type", b"prompt_type", "timeout", b"timeout", "type", b"type", "webhook", b"webhook"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ConditionAction: _TypeAlias = ConditionAction  # noqa: Y015
+Global___ConditionAction: _TypeAlias = ConditionAction
 
 @_typing.final
 class ConditionWebhook(_message.Message):
@@ -1138,13 +1138,13 @@ class ConditionWebhook(_message.Message):
         url: _builtins.str = ...,
         payload: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload", "url", b"url"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ConditionWebhook: _TypeAlias = ConditionWebhook  # noqa: Y015
+Global___ConditionWebhook: _TypeAlias = ConditionWebhook
 
 @_typing.final
 class SignalInfo(_message.Message):
@@ -1164,10 +1164,10 @@ class SignalInfo(_message.Message):
         signalled_by: _identity_pb2.EnrichedIdentity | None = ...,
         output: _literals_pb2.Literal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["output", b"output", "signalled_by", b"signalled_by"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["output", b"output", "signalled_by", b"signalled_by"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["output", b"output", "signalled_by", b"signalled_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["output", b"output", "signalled_by", b"signalled_by"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SignalInfo: _TypeAlias = SignalInfo  # noqa: Y015
+Global___SignalInfo: _TypeAlias = SignalInfo

@@ -91,16 +91,16 @@ class CreateRunRequest(_message.Message):
         source: _run_definition_pb2.RunSource.ValueType = ...,
         run_start_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "input_wrapper", b"input_wrapper", "inputs", b"inputs", "offloaded_input_data", b"offloaded_input_data", "project_id", b"project_id", "run_id", b"run_id", "run_spec", b"run_spec", "run_start_time", b"run_start_time", "task", b"task", "task_id", b"task_id", "task_spec", b"task_spec", "trigger_name", b"trigger_name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "input_wrapper", b"input_wrapper", "inputs", b"inputs", "offloaded_input_data", b"offloaded_input_data", "project_id", b"project_id", "run_id", b"run_id", "run_spec", b"run_spec", "run_start_time", b"run_start_time", "task", b"task", "task_id", b"task_id", "task_spec", b"task_spec", "trigger_name", b"trigger_name"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "input_wrapper", b"input_wrapper", "inputs", b"inputs", "offloaded_input_data", b"offloaded_input_data", "project_id", b"project_id", "run_id", b"run_id", "run_spec", b"run_spec", "run_start_time", b"run_start_time", "source", b"source", "task", b"task", "task_id", b"task_id", "task_spec", b"task_spec", "trigger_name", b"trigger_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "input_wrapper", b"input_wrapper", "inputs", b"inputs", "offloaded_input_data", b"offloaded_input_data", "project_id", b"project_id", "run_id", b"run_id", "run_spec", b"run_spec", "run_start_time", b"run_start_time", "source", b"source", "task", b"task", "task_id", b"task_id", "task_spec", b"task_spec", "trigger_name", b"trigger_name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_id: _TypeAlias = _typing.Literal["run_id", "project_id"]  # noqa: Y015
-    _WhichOneofArgType_id: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
-    _WhichOneofReturnType_input_wrapper: _TypeAlias = _typing.Literal["inputs", "offloaded_input_data"]  # noqa: Y015
-    _WhichOneofArgType_input_wrapper: _TypeAlias = _typing.Literal["input_wrapper", b"input_wrapper"]  # noqa: Y015
-    _WhichOneofReturnType_task: _TypeAlias = _typing.Literal["task_id", "task_spec", "trigger_name"]  # noqa: Y015
-    _WhichOneofArgType_task: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    _WhichOneofReturnType_id: _TypeAlias = _typing.Literal["run_id", "project_id"]
+    _WhichOneofArgType_id: _TypeAlias = _typing.Literal["id", b"id"]
+    _WhichOneofReturnType_input_wrapper: _TypeAlias = _typing.Literal["inputs", "offloaded_input_data"]
+    _WhichOneofArgType_input_wrapper: _TypeAlias = _typing.Literal["input_wrapper", b"input_wrapper"]
+    _WhichOneofReturnType_task: _TypeAlias = _typing.Literal["task_id", "task_spec", "trigger_name"]
+    _WhichOneofArgType_task: _TypeAlias = _typing.Literal["task", b"task"]
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_id) -> _WhichOneofReturnType_id | None: ...
     @_typing.overload
@@ -108,7 +108,7 @@ class CreateRunRequest(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_task) -> _WhichOneofReturnType_task | None: ...
 
-Global___CreateRunRequest: _TypeAlias = CreateRunRequest  # noqa: Y015
+Global___CreateRunRequest: _TypeAlias = CreateRunRequest
 
 @_typing.final
 class CreateRunResponse(_message.Message):
@@ -122,13 +122,13 @@ class CreateRunResponse(_message.Message):
         *,
         run: _run_definition_pb2.Run | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CreateRunResponse: _TypeAlias = CreateRunResponse  # noqa: Y015
+Global___CreateRunResponse: _TypeAlias = CreateRunResponse
 
 @_typing.final
 class AbortRunRequest(_message.Message):
@@ -146,15 +146,15 @@ class AbortRunRequest(_message.Message):
         run_id: _identifier_pb2.RunIdentifier | None = ...,
         reason: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "reason", b"reason", "run_id", b"run_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "reason", b"reason", "run_id", b"run_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "reason", b"reason", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "reason", b"reason", "run_id", b"run_id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
-    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
 
-Global___AbortRunRequest: _TypeAlias = AbortRunRequest  # noqa: Y015
+Global___AbortRunRequest: _TypeAlias = AbortRunRequest
 
 @_typing.final
 class AbortRunResponse(_message.Message):
@@ -163,13 +163,13 @@ class AbortRunResponse(_message.Message):
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___AbortRunResponse: _TypeAlias = AbortRunResponse  # noqa: Y015
+Global___AbortRunResponse: _TypeAlias = AbortRunResponse
 
 @_typing.final
 class GetRunDetailsRequest(_message.Message):
@@ -183,13 +183,13 @@ class GetRunDetailsRequest(_message.Message):
         *,
         run_id: _identifier_pb2.RunIdentifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetRunDetailsRequest: _TypeAlias = GetRunDetailsRequest  # noqa: Y015
+Global___GetRunDetailsRequest: _TypeAlias = GetRunDetailsRequest
 
 @_typing.final
 class GetRunDetailsResponse(_message.Message):
@@ -203,13 +203,13 @@ class GetRunDetailsResponse(_message.Message):
         *,
         details: _run_definition_pb2.RunDetails | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetRunDetailsResponse: _TypeAlias = GetRunDetailsResponse  # noqa: Y015
+Global___GetRunDetailsResponse: _TypeAlias = GetRunDetailsResponse
 
 @_typing.final
 class WatchRunDetailsRequest(_message.Message):
@@ -223,13 +223,13 @@ class WatchRunDetailsRequest(_message.Message):
         *,
         run_id: _identifier_pb2.RunIdentifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WatchRunDetailsRequest: _TypeAlias = WatchRunDetailsRequest  # noqa: Y015
+Global___WatchRunDetailsRequest: _TypeAlias = WatchRunDetailsRequest
 
 @_typing.final
 class WatchRunDetailsResponse(_message.Message):
@@ -243,13 +243,13 @@ class WatchRunDetailsResponse(_message.Message):
         *,
         details: _run_definition_pb2.RunDetails | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WatchRunDetailsResponse: _TypeAlias = WatchRunDetailsResponse  # noqa: Y015
+Global___WatchRunDetailsResponse: _TypeAlias = WatchRunDetailsResponse
 
 @_typing.final
 class GetActionDetailsRequest(_message.Message):
@@ -263,13 +263,13 @@ class GetActionDetailsRequest(_message.Message):
         *,
         action_id: _identifier_pb2.ActionIdentifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetActionDetailsRequest: _TypeAlias = GetActionDetailsRequest  # noqa: Y015
+Global___GetActionDetailsRequest: _TypeAlias = GetActionDetailsRequest
 
 @_typing.final
 class GetActionDetailsResponse(_message.Message):
@@ -283,13 +283,13 @@ class GetActionDetailsResponse(_message.Message):
         *,
         details: _run_definition_pb2.ActionDetails | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetActionDetailsResponse: _TypeAlias = GetActionDetailsResponse  # noqa: Y015
+Global___GetActionDetailsResponse: _TypeAlias = GetActionDetailsResponse
 
 @_typing.final
 class WatchActionDetailsRequest(_message.Message):
@@ -303,13 +303,13 @@ class WatchActionDetailsRequest(_message.Message):
         *,
         action_id: _identifier_pb2.ActionIdentifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WatchActionDetailsRequest: _TypeAlias = WatchActionDetailsRequest  # noqa: Y015
+Global___WatchActionDetailsRequest: _TypeAlias = WatchActionDetailsRequest
 
 @_typing.final
 class WatchActionDetailsResponse(_message.Message):
@@ -323,13 +323,13 @@ class WatchActionDetailsResponse(_message.Message):
         *,
         details: _run_definition_pb2.ActionDetails | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WatchActionDetailsResponse: _TypeAlias = WatchActionDetailsResponse  # noqa: Y015
+Global___WatchActionDetailsResponse: _TypeAlias = WatchActionDetailsResponse
 
 @_typing.final
 class GetActionDataRequest(_message.Message):
@@ -343,13 +343,13 @@ class GetActionDataRequest(_message.Message):
         *,
         action_id: _identifier_pb2.ActionIdentifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetActionDataRequest: _TypeAlias = GetActionDataRequest  # noqa: Y015
+Global___GetActionDataRequest: _TypeAlias = GetActionDataRequest
 
 @_typing.final
 class GetActionDataResponse(_message.Message):
@@ -367,13 +367,13 @@ class GetActionDataResponse(_message.Message):
         inputs: _common_pb2.Inputs | None = ...,
         outputs: _common_pb2.Outputs | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "outputs", b"outputs"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "outputs", b"outputs"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "outputs", b"outputs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "outputs", b"outputs"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetActionDataResponse: _TypeAlias = GetActionDataResponse  # noqa: Y015
+Global___GetActionDataResponse: _TypeAlias = GetActionDataResponse
 
 @_typing.final
 class ListRunsRequest(_message.Message):
@@ -411,15 +411,15 @@ class ListRunsRequest(_message.Message):
         task_id: _task_definition_pb2.TaskIdentifier | None = ...,
         paused_actions_only: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["org", b"org", "project_id", b"project_id", "request", b"request", "scope_by", b"scope_by", "task_id", b"task_id", "task_name", b"task_name", "trigger_name", b"trigger_name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["org", b"org", "project_id", b"project_id", "request", b"request", "scope_by", b"scope_by", "task_id", b"task_id", "task_name", b"task_name", "trigger_name", b"trigger_name"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["org", b"org", "paused_actions_only", b"paused_actions_only", "project_id", b"project_id", "request", b"request", "scope_by", b"scope_by", "task_id", b"task_id", "task_name", b"task_name", "trigger_name", b"trigger_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["org", b"org", "paused_actions_only", b"paused_actions_only", "project_id", b"project_id", "request", b"request", "scope_by", b"scope_by", "task_id", b"task_id", "task_name", b"task_name", "trigger_name", b"trigger_name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_scope_by: _TypeAlias = _typing.Literal["org", "project_id", "trigger_name", "task_name", "task_id"]  # noqa: Y015
-    _WhichOneofArgType_scope_by: _TypeAlias = _typing.Literal["scope_by", b"scope_by"]  # noqa: Y015
+    _WhichOneofReturnType_scope_by: _TypeAlias = _typing.Literal["org", "project_id", "trigger_name", "task_name", "task_id"]
+    _WhichOneofArgType_scope_by: _TypeAlias = _typing.Literal["scope_by", b"scope_by"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_scope_by) -> _WhichOneofReturnType_scope_by | None: ...
 
-Global___ListRunsRequest: _TypeAlias = ListRunsRequest  # noqa: Y015
+Global___ListRunsRequest: _TypeAlias = ListRunsRequest
 
 @_typing.final
 class ListRunsResponse(_message.Message):
@@ -436,13 +436,13 @@ class ListRunsResponse(_message.Message):
         runs: _abc.Iterable[_run_definition_pb2.Run] | None = ...,
         token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["runs", b"runs", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["runs", b"runs", "token", b"token"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListRunsResponse: _TypeAlias = ListRunsResponse  # noqa: Y015
+Global___ListRunsResponse: _TypeAlias = ListRunsResponse
 
 @_typing.final
 class WatchRunsRequest(_message.Message):
@@ -467,15 +467,15 @@ class WatchRunsRequest(_message.Message):
         project_id: _identifier_pb2.ProjectIdentifier | None = ...,
         task_id: _task_definition_pb2.TaskIdentifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cluster_id", b"cluster_id", "org", b"org", "project_id", b"project_id", "target", b"target", "task_id", b"task_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cluster_id", b"cluster_id", "org", b"org", "project_id", b"project_id", "target", b"target", "task_id", b"task_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_id", b"cluster_id", "org", b"org", "project_id", b"project_id", "target", b"target", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_id", b"cluster_id", "org", b"org", "project_id", b"project_id", "target", b"target", "task_id", b"task_id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["org", "cluster_id", "project_id", "task_id"]  # noqa: Y015
-    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["org", "cluster_id", "project_id", "task_id"]
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
-Global___WatchRunsRequest: _TypeAlias = WatchRunsRequest  # noqa: Y015
+Global___WatchRunsRequest: _TypeAlias = WatchRunsRequest
 
 @_typing.final
 class WatchRunsResponse(_message.Message):
@@ -489,13 +489,13 @@ class WatchRunsResponse(_message.Message):
         *,
         runs: _abc.Iterable[_run_definition_pb2.Run] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["runs", b"runs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["runs", b"runs"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WatchRunsResponse: _TypeAlias = WatchRunsResponse  # noqa: Y015
+Global___WatchRunsResponse: _TypeAlias = WatchRunsResponse
 
 @_typing.final
 class ListActionsRequest(_message.Message):
@@ -513,13 +513,13 @@ class ListActionsRequest(_message.Message):
         request: _list_pb2.ListRequest | None = ...,
         run_id: _identifier_pb2.RunIdentifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "run_id", b"run_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "run_id", b"run_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "run_id", b"run_id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListActionsRequest: _TypeAlias = ListActionsRequest  # noqa: Y015
+Global___ListActionsRequest: _TypeAlias = ListActionsRequest
 
 @_typing.final
 class ListActionsResponse(_message.Message):
@@ -536,13 +536,13 @@ class ListActionsResponse(_message.Message):
         actions: _abc.Iterable[_run_definition_pb2.Action] | None = ...,
         token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "token", b"token"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListActionsResponse: _TypeAlias = ListActionsResponse  # noqa: Y015
+Global___ListActionsResponse: _TypeAlias = ListActionsResponse
 
 @_typing.final
 class WatchActionsRequest(_message.Message):
@@ -565,13 +565,13 @@ class WatchActionsRequest(_message.Message):
         filter: _abc.Iterable[_list_pb2.Filter] | None = ...,
         enable_run_store: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enable_run_store", b"enable_run_store", "filter", b"filter", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enable_run_store", b"enable_run_store", "filter", b"filter", "run_id", b"run_id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WatchActionsRequest: _TypeAlias = WatchActionsRequest  # noqa: Y015
+Global___WatchActionsRequest: _TypeAlias = WatchActionsRequest
 
 @_typing.final
 class WatchActionsResponse(_message.Message):
@@ -587,13 +587,13 @@ class WatchActionsResponse(_message.Message):
         *,
         enriched_actions: _abc.Iterable[_run_definition_pb2.EnrichedAction] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enriched_actions", b"enriched_actions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enriched_actions", b"enriched_actions"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WatchActionsResponse: _TypeAlias = WatchActionsResponse  # noqa: Y015
+Global___WatchActionsResponse: _TypeAlias = WatchActionsResponse
 
 @_typing.final
 class WatchClusterEventsRequest(_message.Message):
@@ -611,13 +611,13 @@ class WatchClusterEventsRequest(_message.Message):
         id: _identifier_pb2.ActionIdentifier | None = ...,
         attempt: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "id", b"id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WatchClusterEventsRequest: _TypeAlias = WatchClusterEventsRequest  # noqa: Y015
+Global___WatchClusterEventsRequest: _TypeAlias = WatchClusterEventsRequest
 
 @_typing.final
 class WatchClusterEventsResponse(_message.Message):
@@ -631,13 +631,13 @@ class WatchClusterEventsResponse(_message.Message):
         *,
         cluster_events: _abc.Iterable[_run_definition_pb2.ClusterEvent] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_events", b"cluster_events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_events", b"cluster_events"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WatchClusterEventsResponse: _TypeAlias = WatchClusterEventsResponse  # noqa: Y015
+Global___WatchClusterEventsResponse: _TypeAlias = WatchClusterEventsResponse
 
 @_typing.final
 class AbortActionRequest(_message.Message):
@@ -654,13 +654,13 @@ class AbortActionRequest(_message.Message):
         action_id: _identifier_pb2.ActionIdentifier | None = ...,
         reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "reason", b"reason"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___AbortActionRequest: _TypeAlias = AbortActionRequest  # noqa: Y015
+Global___AbortActionRequest: _TypeAlias = AbortActionRequest
 
 @_typing.final
 class AbortActionResponse(_message.Message):
@@ -669,13 +669,13 @@ class AbortActionResponse(_message.Message):
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___AbortActionResponse: _TypeAlias = AbortActionResponse  # noqa: Y015
+Global___AbortActionResponse: _TypeAlias = AbortActionResponse
 
 @_typing.final
 class SignalEventRequest(_message.Message):
@@ -697,13 +697,13 @@ class SignalEventRequest(_message.Message):
         parent_action_name: _builtins.str = ...,
         payload: Global___EventPayload | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "payload", b"payload"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "payload", b"payload"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "parent_action_name", b"parent_action_name", "payload", b"payload"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "parent_action_name", b"parent_action_name", "payload", b"payload"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SignalEventRequest: _TypeAlias = SignalEventRequest  # noqa: Y015
+Global___SignalEventRequest: _TypeAlias = SignalEventRequest
 
 @_typing.final
 class SignalEventResponse(_message.Message):
@@ -712,13 +712,13 @@ class SignalEventResponse(_message.Message):
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SignalEventResponse: _TypeAlias = SignalEventResponse  # noqa: Y015
+Global___SignalEventResponse: _TypeAlias = SignalEventResponse
 
 @_typing.final
 class WatchGroupsRequest(_message.Message):
@@ -735,12 +735,12 @@ class WatchGroupsRequest(_message.Message):
             *,
             created_at: _list_pb2.Sort.Direction.ValueType = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "sort_by", b"sort_by"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "sort_by", b"sort_by"]
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "sort_by", b"sort_by"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "sort_by", b"sort_by"]
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        _WhichOneofReturnType_sort_by: _TypeAlias = _typing.Literal["created_at"]  # noqa: Y015
-        _WhichOneofArgType_sort_by: _TypeAlias = _typing.Literal["sort_by", b"sort_by"]  # noqa: Y015
+        _WhichOneofReturnType_sort_by: _TypeAlias = _typing.Literal["created_at"]
+        _WhichOneofArgType_sort_by: _TypeAlias = _typing.Literal["sort_by", b"sort_by"]
         def WhichOneof(self, oneof_group: _WhichOneofArgType_sort_by) -> _WhichOneofReturnType_sort_by | None: ...
 
     PROJECT_ID_FIELD_NUMBER: _builtins.int
@@ -771,15 +771,15 @@ class WatchGroupsRequest(_message.Message):
         request: _list_pb2.ListRequest | None = ...,
         known_sort_fields: _abc.Iterable[Global___WatchGroupsRequest.KnownSortField] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "project_id", b"project_id", "request", b"request", "scope_by", b"scope_by", "start_date", b"start_date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "project_id", b"project_id", "request", b"request", "scope_by", b"scope_by", "start_date", b"start_date"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "known_sort_fields", b"known_sort_fields", "project_id", b"project_id", "request", b"request", "scope_by", b"scope_by", "start_date", b"start_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "known_sort_fields", b"known_sort_fields", "project_id", b"project_id", "request", b"request", "scope_by", b"scope_by", "start_date", b"start_date"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_scope_by: _TypeAlias = _typing.Literal["project_id"]  # noqa: Y015
-    _WhichOneofArgType_scope_by: _TypeAlias = _typing.Literal["scope_by", b"scope_by"]  # noqa: Y015
+    _WhichOneofReturnType_scope_by: _TypeAlias = _typing.Literal["project_id"]
+    _WhichOneofArgType_scope_by: _TypeAlias = _typing.Literal["scope_by", b"scope_by"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_scope_by) -> _WhichOneofReturnType_scope_by | None: ...
 
-Global___WatchGroupsRequest: _TypeAlias = WatchGroupsRequest  # noqa: Y015
+Global___WatchGroupsRequest: _TypeAlias = WatchGroupsRequest
 
 @_typing.final
 class WatchGroupsResponse(_message.Message):
@@ -797,13 +797,13 @@ class WatchGroupsResponse(_message.Message):
         task_groups: _abc.Iterable[_run_definition_pb2.TaskGroup] | None = ...,
         sentinel: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sentinel", b"sentinel", "task_groups", b"task_groups"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sentinel", b"sentinel", "task_groups", b"task_groups"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WatchGroupsResponse: _TypeAlias = WatchGroupsResponse  # noqa: Y015
+Global___WatchGroupsResponse: _TypeAlias = WatchGroupsResponse
 
 @_typing.final
 class GetActionDataURIsRequest(_message.Message):
@@ -817,13 +817,13 @@ class GetActionDataURIsRequest(_message.Message):
         *,
         action_id: _identifier_pb2.ActionIdentifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetActionDataURIsRequest: _TypeAlias = GetActionDataURIsRequest  # noqa: Y015
+Global___GetActionDataURIsRequest: _TypeAlias = GetActionDataURIsRequest
 
 @_typing.final
 class GetActionDataURIsResponse(_message.Message):
@@ -832,7 +832,7 @@ class GetActionDataURIsResponse(_message.Message):
     INPUTS_URI_FIELD_NUMBER: _builtins.int
     OUTPUTS_URI_FIELD_NUMBER: _builtins.int
     inputs_uri: _builtins.str
-    """An object, not a folder, as is outputs_uri."""
+    """An object, not a folder; outputs_uri likewise."""
     outputs_uri: _builtins.str
     def __init__(
         self,
@@ -840,13 +840,13 @@ class GetActionDataURIsResponse(_message.Message):
         inputs_uri: _builtins.str = ...,
         outputs_uri: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs_uri", b"inputs_uri", "outputs_uri", b"outputs_uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs_uri", b"inputs_uri", "outputs_uri", b"outputs_uri"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetActionDataURIsResponse: _TypeAlias = GetActionDataURIsResponse  # noqa: Y015
+Global___GetActionDataURIsResponse: _TypeAlias = GetActionDataURIsResponse
 
 @_typing.final
 class GetActionLogContextRequest(_message.Message):
@@ -863,13 +863,13 @@ class GetActionLogContextRequest(_message.Message):
         action_id: _identifier_pb2.ActionIdentifier | None = ...,
         attempt: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "attempt", b"attempt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "attempt", b"attempt"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetActionLogContextRequest: _TypeAlias = GetActionLogContextRequest  # noqa: Y015
+Global___GetActionLogContextRequest: _TypeAlias = GetActionLogContextRequest
 
 @_typing.final
 class GetActionLogContextResponse(_message.Message):
@@ -894,13 +894,13 @@ class GetActionLogContextResponse(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "log_context", b"log_context", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "log_context", b"log_context", "start_time", b"start_time"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "end_time", b"end_time", "log_context", b"log_context", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "end_time", b"end_time", "log_context", b"log_context", "start_time", b"start_time"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetActionLogContextResponse: _TypeAlias = GetActionLogContextResponse  # noqa: Y015
+Global___GetActionLogContextResponse: _TypeAlias = GetActionLogContextResponse
 
 @_typing.final
 class EventPayload(_message.Message):
@@ -924,12 +924,12 @@ class EventPayload(_message.Message):
         float_value: _builtins.float = ...,
         string_value: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["bool_value", b"bool_value", "float_value", b"float_value", "int_value", b"int_value", "string_value", b"string_value", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bool_value", b"bool_value", "float_value", b"float_value", "int_value", b"int_value", "string_value", b"string_value", "value", b"value"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bool_value", b"bool_value", "float_value", b"float_value", "int_value", b"int_value", "string_value", b"string_value", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bool_value", b"bool_value", "float_value", b"float_value", "int_value", b"int_value", "string_value", b"string_value", "value", b"value"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["bool_value", "int_value", "float_value", "string_value"]  # noqa: Y015
-    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["bool_value", "int_value", "float_value", "string_value"]
+    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
 
-Global___EventPayload: _TypeAlias = EventPayload  # noqa: Y015
+Global___EventPayload: _TypeAlias = EventPayload

@@ -25,7 +25,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 class _LogLineOriginator:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _LogLineOriginatorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LogLineOriginator.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -39,11 +39,11 @@ class LogLineOriginator(_LogLineOriginator, metaclass=_LogLineOriginatorEnumType
 UNKNOWN: LogLineOriginator.ValueType  # 0
 USER: LogLineOriginator.ValueType  # 1
 SYSTEM: LogLineOriginator.ValueType  # 2
-Global___LogLineOriginator: _TypeAlias = LogLineOriginator  # noqa: Y015
+Global___LogLineOriginator: _TypeAlias = LogLineOriginator
 
 class _LogLineSource:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _LogLineSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LogLineSource.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -57,11 +57,11 @@ class LogLineSource(_LogLineSource, metaclass=_LogLineSourceEnumTypeWrapper):
 LOG_LINE_SOURCE_UNSPECIFIED: LogLineSource.ValueType  # 0
 LOG_LINE_SOURCE_LIVE: LogLineSource.ValueType  # 1
 LOG_LINE_SOURCE_PERSISTED: LogLineSource.ValueType  # 2
-Global___LogLineSource: _TypeAlias = LogLineSource  # noqa: Y015
+Global___LogLineSource: _TypeAlias = LogLineSource
 
 class _LogsSource:
     ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
+    V: _TypeAlias = ValueType
 
 class _LogsSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LogsSource.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
@@ -75,7 +75,7 @@ class LogsSource(_LogsSource, metaclass=_LogsSourceEnumTypeWrapper):
 LIVE_OR_PERSISTED: LogsSource.ValueType  # 0
 LIVE_ONLY: LogsSource.ValueType  # 1
 PERSISTED_ONLY: LogsSource.ValueType  # 2
-Global___LogsSource: _TypeAlias = LogsSource  # noqa: Y015
+Global___LogsSource: _TypeAlias = LogsSource
 
 @_typing.final
 class LogLine(_message.Message):
@@ -100,13 +100,13 @@ class LogLine(_message.Message):
         originator: Global___LogLineOriginator.ValueType = ...,
         short_pod_name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["timestamp", b"timestamp"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["timestamp", b"timestamp"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "originator", b"originator", "short_pod_name", b"short_pod_name", "timestamp", b"timestamp"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "originator", b"originator", "short_pod_name", b"short_pod_name", "timestamp", b"timestamp"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___LogLine: _TypeAlias = LogLine  # noqa: Y015
+Global___LogLine: _TypeAlias = LogLine
 
 @_typing.final
 class LogLines(_message.Message):
@@ -137,13 +137,13 @@ class LogLines(_message.Message):
         structured_lines: _abc.Iterable[Global___LogLine] | None = ...,
         source: Global___LogLineSource.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container"]
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "container_index", b"container_index", "lines", b"lines", "source", b"source", "structured_lines", b"structured_lines"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "container_index", b"container_index", "lines", b"lines", "source", b"source", "structured_lines", b"structured_lines"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___LogLines: _TypeAlias = LogLines  # noqa: Y015
+Global___LogLines: _TypeAlias = LogLines
 
 @_typing.final
 class ContainerIdentifier(_message.Message):
@@ -165,10 +165,10 @@ class ContainerIdentifier(_message.Message):
         kubernetes_pod_name: _builtins.str = ...,
         kubernetes_container_name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_name", b"cluster_name", "kubernetes_container_name", b"kubernetes_container_name", "kubernetes_namespace", b"kubernetes_namespace", "kubernetes_pod_name", b"kubernetes_pod_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_name", b"cluster_name", "kubernetes_container_name", b"kubernetes_container_name", "kubernetes_namespace", b"kubernetes_namespace", "kubernetes_pod_name", b"kubernetes_pod_name"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ContainerIdentifier: _TypeAlias = ContainerIdentifier  # noqa: Y015
+Global___ContainerIdentifier: _TypeAlias = ContainerIdentifier
