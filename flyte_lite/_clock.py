@@ -103,10 +103,11 @@ class Deadline:
         cancel: Ends it sooner; None is nobody.
     """
 
-    __slots__ = ("cancel", "clock", "end")
+    __slots__ = ("cancel", "clock", "end", "seconds")
 
     def __init__(self, clock: Clock, seconds: Optional[float], cancel: Optional[Cancel] = None) -> None:
         self.clock = clock
+        self.seconds = seconds
         self.end = None if seconds is None else clock.monotonic() + seconds
         self.cancel = cancel
 
@@ -123,6 +124,12 @@ class Deadline:
     def canceled(self) -> bool:
         """True if the token behind it was canceled."""
         return self.cancel is not None and self.cancel.canceled
+
+    def within(self, seconds: Optional[float]) -> Deadline:
+        """A deadline that ends `seconds` from now or with this one, whichever comes first."""
+        left = self.left()
+        sooner = left if seconds is None else seconds if left is None else min(left, seconds)
+        return Deadline(self.clock, sooner, self.cancel)
 
     def sleep(self, seconds: float) -> None:
         """Let `seconds` pass on its clock; a cancel ends the sleep."""

@@ -10,7 +10,7 @@
           InvalidImageNameError  ImagePullBackOffError  ActionAbortedError  RunNotDoneError
           TaskTimeoutError                       MaxQueuedTimeExceededError, MaxRuntimeExceededError,
                                                  DeadlineExceededError: limits of a *run*, not of a call
-          RemoteTaskNotFoundError  RemoteTaskUsageError
+          RemoteTaskNotFoundError  RemoteTaskUsageError  OptionError (also ValueError)
         RuntimeSystemError                       a task failed because of the platform
           UnionRpcError
             CallError                            one call to the server did not succeed
@@ -72,6 +72,7 @@ __all__ = [
     "NotFoundError",
     "NotInitializedError",
     "OOMError",
+    "OptionError",
     "PermissionDeniedError",
     "PrimaryContainerNotFoundError",
     "RateLimitedError",
@@ -119,7 +120,8 @@ class Code(str, enum.Enum):
         return self.value
 
     # One text on every Python: before 3.12 a str enum formats now as its value, now as `Code.NAME`.
-    __format__ = str.__format__
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec)
 
 
 class ErrorDetail(NamedTuple):
@@ -279,6 +281,10 @@ class RemoteTaskUsageError(_Coded, RuntimeUserError):
     """A deployed task was used in a way that only a local function can be."""
 
     CODE = "RemoteTaskUsageError"
+
+
+class OptionError(_Coded, RuntimeUserError, ValueError):
+    """An option of a launch is not what it must be; nothing was sent."""
 
 
 class LogsNotYetAvailableError(_Coded):
@@ -443,7 +449,9 @@ class InputsError(LiteralError):
 
     def __init__(self, task: str, problems: Sequence[str], signature: str) -> None:
         listed = "; ".join(problems)
-        super().__init__(f"task {task} can't be run with these inputs: {listed}. It takes {signature}. Nothing was created.")
+        super().__init__(
+            f"task {task} can't be run with these inputs: {listed}. It takes {signature}. Nothing was created."
+        )
         self.problems = tuple(problems)
 
 
@@ -458,7 +466,9 @@ class WaitTimeoutError(FlyteLiteError, TimeoutError):
 
     def __init__(self, name: str, phase: Optional[str], timeout: float) -> None:
         seen = f"it is {phase}" if phase else "its phase was never seen"
-        super().__init__(f"gave up waiting for {name} after {timeout:g} s: {seen}. The run goes on; wait() again, or abort() it.")
+        super().__init__(
+            f"gave up waiting for {name} after {timeout:g} s: {seen}. The run goes on; wait() again, or abort() it."
+        )
         self.name = name
         self.phase = phase
         self.timeout = timeout

@@ -122,7 +122,8 @@ class WireError:
             made["message"] = self.message
         if self.details:
             made["details"] = [
-                {"type": detail.type, "value": base64.b64encode(detail.value).decode().rstrip("=")} for detail in self.details
+                {"type": detail.type, "value": base64.b64encode(detail.value).decode().rstrip("=")}
+                for detail in self.details
             ]
         return made
 
@@ -140,7 +141,11 @@ class WireError:
 def _details(items: Sequence[Any]) -> list[ErrorDetail]:
     found = []
     for item in items:
-        if not isinstance(item, dict) or not isinstance(item.get("type"), str) or not isinstance(item.get("value"), str):
+        if (
+            not isinstance(item, dict)
+            or not isinstance(item.get("type"), str)
+            or not isinstance(item.get("value"), str)
+        ):
             continue
         try:
             value = base64.b64decode(item["value"] + "=" * (-len(item["value"]) % 4), validate=True)

@@ -1,0 +1,186 @@
+"""A client is one session with its resources as bound classes; `init` makes one the process's default."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Optional
+
+from flyte_lite import _session
+from flyte_lite._clock import Cancel
+from flyte_lite._session import UNSET, Session, Timeout
+from flyte_lite.config import Config
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from flyte_lite._launch import Deployed, RunContext
+    from flyte_lite.remote import Action, Run, Task
+
+
+class Client:
+    """The way to one server. Safe for threads; any number of clients may be in use at once.
+
+        with Client(endpoint="flyte.example.com", project="p", domain="development") as client:
+            run = client.run(client.tasks.get("greetings.hello", auto_version="latest"), name="Ada")
+
+    Args:
+        endpoint: `host`, `host:port`, `http(s)://host:port/path` or `dns:///host`; None reads FLYTE_ADMIN_ENDPOINT.
+        project: Default project; None reads FLYTE_TASK_PROJECT.
+        domain: Default domain; None reads FLYTE_TASK_DOMAIN.
+        org: Organization, which only hosted servers know; None reads FLYTE_TASK_ORG, then takes the first label of
+            the endpoint's name.
+        insecure: True for plain HTTP where the endpoint says neither http nor https; None reads FLYTE_ADMIN_INSECURE.
+        insecure_skip_verify: True takes any certificate; None reads FLYTE_ADMIN_INSECURESKIPVERIFY.
+        ca_cert_file_path: PEM file of the only authorities to trust; None reads FLYTE_ADMIN_CACERTFILEPATH, then takes
+            the usual ones.
+        timeout: Seconds of one call, retries included; None, written out, has no end.
+        cancel: Ends every call of this client from another thread.
+
+    Raises:
+        ConfigError: There is no endpoint, or a setting can't be read. Nothing is sent here.
+    """
+
+    def __init__(
+        self,
+        endpoint: Optional[str] = None,
+        *,
+        project: Optional[str] = None,
+        domain: Optional[str] = None,
+        org: Optional[str] = None,
+        insecure: Optional[bool] = None,
+        insecure_skip_verify: Optional[bool] = None,
+        ca_cert_file_path: Optional[str] = None,
+        timeout: Timeout = UNSET,
+        cancel: Optional[Cancel] = None,
+    ) -> None:
+        config = Config.load(
+            {
+                "endpoint": endpoint,
+                "project": project,
+                "domain": domain,
+                "org": org,
+                "insecure": insecure,
+                "insecure_skip_verify": insecure_skip_verify,
+                "ca_cert_file_path": ca_cert_file_path,
+            }
+        )
+        self._session: Session = _session.connect(config, timeout=timeout, cancel=cancel)
+
+    @classmethod
+    def _over(cls, session: Session) -> Self:
+        client = cls.__new__(cls)
+        client._session = session
+        return client
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        scope = self._session.scope
+        return f"Client({self.endpoint}, project={scope.project or None}, domain={scope.domain or None})"
+
+    def close(self) -> None:
+        """Close idle connections, of this client and of its scoped copies. A call made later opens new ones."""
+        self._session.channel.transport.close()
+
+    @property
+    def endpoint(self) -> str:
+        """The server, as scheme, host and port, with the path if there is one."""
+        channel = self._session.channel
+        return f"{channel.origin}{channel.prefix}"
+
+    def scoped(
+        self,
+        *,
+        org: Optional[str] = None,
+        project: Optional[str] = None,
+        domain: Optional[str] = None,
+        timeout: Timeout = UNSET,
+        cancel: Optional[Cancel] = None,
+    ) -> Self:
+        """A copy with other defaults, over the same connections; what is not given stays.
+
+        Args:
+            org: Organization.
+            project: Default project.
+            domain: Default domain.
+            timeout: Seconds of one call; None has no end.
+            cancel: Ends every call of the copy from another thread.
+        """
+        return self._over(self._session.scoped(org=org, project=project, domain=domain, timeout=timeout, cancel=cancel))
+
+    @cached_property
+    def runs(self) -> type[Run]:
+        """`remote.Run`, over this client."""
+        from flyte_lite.remote import Run
+
+        return Run.bind(self._session)
+
+    @cached_property
+    def actions(self) -> type[Action]:
+        """`remote.Action`, over this client."""
+        from flyte_lite.remote import Action
+
+        return Action.bind(self._session)
+
+    @cached_property
+    def tasks(self) -> type[Task]:
+        """`remote.Task`, over this client."""
+        from flyte_lite.remote import Task
+
+        return Task.bind(self._session)
+
+    def run(self, task: Deployed, /, *args: Any, **inputs: Any) -> Run:
+        """`flyte_lite.run`, over this client."""
+        from flyte_lite._launch import RunContext
+
+        return RunContext(self._session).run(task, *args, **inputs)
+
+    def with_runcontext(self, **options: Any) -> RunContext:
+        """`flyte_lite.with_runcontext`, over this client."""
+        from flyte_lite._launch import with_runcontext
+
+        return with_runcontext(**options, session=self._session)
+
+
+def init(
+    org: Optional[str] = None,
+    project: Optional[str] = None,
+    domain: Optional[str] = None,
+    *,
+    endpoint: Optional[str] = None,
+    insecure: Optional[bool] = None,
+    insecure_skip_verify: Optional[bool] = None,
+    ca_cert_file_path: Optional[str] = None,
+    timeout: Timeout = UNSET,
+) -> Client:
+    """Set whom the whole process talks to by default, and return it as a client.
+
+    Args:
+        org: See `Client`, as for all the others.
+        project: Default project.
+        domain: Default domain.
+        endpoint: The server.
+        insecure: True for plain HTTP where the endpoint says neither http nor https.
+        insecure_skip_verify: True takes any certificate.
+        ca_cert_file_path: PEM file of the only authorities to trust.
+        timeout: Seconds of one call; None, written out, has no end.
+
+    Raises:
+        ConfigError: There is no endpoint, or a setting can't be read. Nothing is sent here.
+    """
+    client = Client(
+        endpoint,
+        project=project,
+        domain=domain,
+        org=org,
+        insecure=insecure,
+        insecure_skip_verify=insecure_skip_verify,
+        ca_cert_file_path=ca_cert_file_path,
+        timeout=timeout,
+    )
+    _session.set_default(client._session)
+    return client

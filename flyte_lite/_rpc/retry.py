@@ -1,0 +1,70 @@
+"""Whether a failed call is worth another try, and when: a decision without I/O, clock or dice of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from flyte_lite import errors
+from flyte_lite.errors import CallError, Code
+
+_RETRY_INFO = "google.rpc.RetryInfo"
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How failed calls are repeated.
+
+    Attributes:
+        retries: Most repeats of one call; 0 never repeats.
+        base: Seconds of the first wait at its longest; each further one may be twice as long.
+        cap: Seconds of any wait at its longest.
+    """
+
+    retries: int = 3
+    base: float = 0.5
+    cap: float = 10.0
+
+    def delay(self, error: CallError, attempt: int, safe: bool, left: Optional[float], draw: float) -> Optional[float]:
+        """Seconds to wait before trying again, or None to give up.
+
+        Args:
+            error: What attempt number `attempt` (from 1) ended with.
+            safe: True if doing the call twice is as good as once.
+            left: Seconds left of the call's deadline; None has no end.
+            draw: A number from 0 to 1 ("full jitter": clients that failed together must not come back together).
+        """
+        if attempt > self.retries or not _worth_it(error, safe):
+            return None
+        asked = pushback(error)
+        if asked is None and error.code is Code.RESOURCE_EXHAUSTED:
+            return None  # only the server knows when there is room again
+        delay = asked if asked is not None else draw * min(self.cap, self.base * 2 ** (attempt - 1))
+        return None if left is not None and delay >= left else delay
+
+
+def _worth_it(error: CallError, safe: bool) -> bool:
+    if isinstance(error, (errors.CallTimeoutError, errors.CanceledError, errors.TlsError)):
+        return False
+    if isinstance(error, errors.ConnectFailedError):
+        return True
+    if error.code is Code.RESOURCE_EXHAUSTED and isinstance(error, errors.RpcError):
+        return True  # refused before anything was done
+    if error.code is Code.INTERNAL:
+        # A bare HTTP 400 maps to internal as well; that one will not get better.
+        return safe and isinstance(error, errors.InternalError)
+    return safe and error.code is Code.UNAVAILABLE
+
+
+def pushback(error: CallError) -> Optional[float]:
+    """Seconds that the server asks to be left alone: a RetryInfo detail or a Retry-After header; None if it does not."""
+    for detail in error.details:
+        if detail.type == _RETRY_INFO:
+            from flyte_lite.idl.google.protobuf import duration_pb2
+
+            # RetryInfo is one field, `retry_delay = 1`: a tag byte and the length of the Duration that follows.
+            if detail.value[:1] == b"\x0a" and len(detail.value) >= 2:
+                delay = duration_pb2.Duration.FromString(detail.value[2 : 2 + detail.value[1]])
+                return max(0.0, float(delay.seconds) + delay.nanos / 1e9)
+    value = error.headers.get("retry-after", [""])[0].strip()
+    return float(value) if value.isascii() and value.isdigit() else None

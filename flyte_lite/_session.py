@@ -1,0 +1,317 @@
+"""A session is a channel, the scope that requests are about, and the limits of a call. The process may have a default.
+
+Who is called, and with which project and domain, is settled where a public method begins: it takes the session of its
+bound class, or the default that `init` set, and hands it down. Nothing below asks for the default again. There is no
+context variable: it would not reach the threads of an executor, and could reach the wrong cluster unseen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import threading
+from typing import TYPE_CHECKING, Optional, Union
+
+from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Clock, Deadline
+from flyte_lite._rpc.method import Method, Req, Res
+from flyte_lite.config import Config, Endpoint
+from flyte_lite.errors import CallError, Code, ConfigError, NotInitializedError
+from flyte_lite.idl.flyteidl2.cluster import payload_pb2
+from flyte_lite.idl.flyteidl2.cluster import service_pb2 as cluster_pb2
+from flyte_lite.idl.flyteidl2.common import identifier_pb2
+
+if TYPE_CHECKING:
+    from flyte_lite._rpc.channel import Channel, Reply
+
+DEFAULT_TIMEOUT = 30.0
+"""Seconds of a call if nobody says otherwise."""
+
+_ROUTE_SECONDS = 300.0
+
+
+class Unset(enum.Enum):
+    """Tells "not given" from None, which for a timeout means "no end"."""
+
+    UNSET = 0
+
+
+UNSET = Unset.UNSET
+Timeout = Union[float, None, Unset]
+
+_SELECT_CLUSTER: Method[payload_pb2.SelectClusterRequest, payload_pb2.SelectClusterResponse] = Method(
+    cluster_pb2, "ClusterService", "SelectCluster", safe=True
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scope:
+    """What requests are about where the caller does not say; "" is none."""
+
+    org: str = ""
+    project: str = ""
+    domain: str = ""
+
+    def project_id(
+        self, project: Optional[str] = None, domain: Optional[str] = None
+    ) -> identifier_pb2.ProjectIdentifier:
+        """The identifier of a project in a domain, by default the scope's own.
+
+        Raises:
+            ConfigError: There is no project, or no domain.
+        """
+        name, where = project or self.project, domain or self.domain
+        _need("project", name)
+        _need("domain", where)
+        return identifier_pb2.ProjectIdentifier(organization=self.org, domain=where, name=name)
+
+    def run_id(
+        self, name: str, project: Optional[str] = None, domain: Optional[str] = None
+    ) -> identifier_pb2.RunIdentifier:
+        """The identifier of a run; see `project_id`."""
+        place = self.project_id(project, domain)
+        return identifier_pb2.RunIdentifier(org=place.organization, project=place.name, domain=place.domain, name=name)
+
+
+def _need(what: str, value: str) -> None:
+    if not value:
+        raise ConfigError(
+            f"no {what} is set: give init({what}=...), Client({what}=...), client.scoped({what}=...) "
+            f"or the call itself one, or set FLYTE_TASK_{what.upper()}"
+        )
+
+
+class Session:
+    """See the module.
+
+    Args:
+        channel: The control plane.
+        scope: Default organization, project and domain.
+        console: Address of the web console, without a slash at its end.
+        timeout: Seconds of one call, everything included; None has no end.
+        cancel: Ends every call of this session.
+        clusters: Where calls go that clusters answer; shared by copies.
+
+    Attributes:
+        refused: Questions that this server turned out not to take, so that they are not asked again; shared by copies.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        scope: Scope,
+        console: str,
+        *,
+        timeout: Optional[float] = DEFAULT_TIMEOUT,
+        cancel: Optional[Cancel] = None,
+        clusters: Optional[Clusters] = None,
+    ) -> None:
+        self.channel = channel
+        self.scope = scope
+        self.console = console
+        self.timeout = timeout
+        self.cancel = cancel
+        self.clusters = clusters or Clusters(channel)
+        self.refused: set[str] = set()
+
+    @property
+    def clock(self) -> Clock:
+        """What time is measured on."""
+        return self.channel.clock
+
+    def deadline(self) -> Deadline:
+        """A deadline for one public method that starts now, however many calls it makes."""
+        return Deadline(self.clock, self.timeout, self.cancel)
+
+    def call(
+        self,
+        method: Method[Req, Res],
+        request: Req,
+        *,
+        deadline: Optional[Deadline] = None,
+        route: Optional[Route] = None,
+    ) -> Res:
+        """One call to the control plane, or to the cluster that `route` leads to; see `reply`."""
+        return self.reply(method, request, deadline=deadline, route=route).message
+
+    def reply(
+        self,
+        method: Method[Req, Res],
+        request: Req,
+        *,
+        deadline: Optional[Deadline] = None,
+        route: Optional[Route] = None,
+        repeatable: bool = False,
+    ) -> Reply[Res]:
+        """One call, and how it went.
+
+        Args:
+            deadline: None starts one of the session's timeout.
+            route: Where to, if not the control plane.
+            repeatable: True if this request may be sent twice although its method is not safe.
+
+        Raises:
+            CallError: See `Channel.unary`.
+        """
+        deadline = deadline or self.deadline()
+        if route is None:
+            return self.channel.unary(method, request, deadline=deadline, repeatable=repeatable)
+        channel = self.clusters.channel_for(route, self.scope.org, deadline)
+        try:
+            return channel.unary(method, request, deadline=deadline, repeatable=repeatable)
+        except CallError as error:
+            # The cluster may be gone for good; the next call asks again.
+            if error.code is Code.UNAVAILABLE:
+                self.clusters.forget(route, self.scope.org)
+            raise
+
+    def scoped(
+        self,
+        *,
+        org: Optional[str] = None,
+        project: Optional[str] = None,
+        domain: Optional[str] = None,
+        timeout: Timeout = UNSET,
+        cancel: Optional[Cancel] = None,
+    ) -> Session:
+        """A copy with other defaults, over the same connections; what is not given stays."""
+        scope = Scope(
+            self.scope.org if org is None else org,
+            self.scope.project if project is None else project,
+            self.scope.domain if domain is None else domain,
+        )
+        copy = Session(
+            self.channel,
+            scope,
+            self.console,
+            timeout=self.timeout if timeout is UNSET else timeout,
+            cancel=cancel or self.cancel,
+            clusters=self.clusters,
+        )
+        copy.refused = self.refused
+        return copy
+
+
+@dataclasses.dataclass(frozen=True)
+class Route:
+    """A call that a cluster answers, on hosted servers.
+
+    Attributes:
+        operation: Number in `flyteidl2.cluster.SelectClusterRequest.Operation`.
+        project: Which project's cluster.
+        domain: In which domain.
+        action: The action concerned; None asks for the project.
+    """
+
+    operation: int
+    project: str
+    domain: str
+    action: Optional[identifier_pb2.ActionIdentifier] = dataclasses.field(default=None, compare=False)
+
+
+class Clusters:
+    """Which channel leads to the cluster of a route. Asked once for each operation and project, then kept for 5 minutes."""
+
+    def __init__(self, control_plane: Channel) -> None:
+        self._control_plane = control_plane
+        self._lock = threading.Lock()
+        self._found: dict[tuple[Route, str], tuple[float, Channel]] = {}
+        self._channels: dict[Endpoint, Channel] = {}
+
+    def channel_for(self, route: Route, org: str, deadline: Deadline) -> Channel:
+        """Ask the control plane, unless it is known; a server that knows no clusters answers everything itself."""
+        now = self._control_plane.clock.monotonic()
+        with self._lock:
+            until, channel = self._found.get((route, org), (0.0, self._control_plane))
+        if now < until:
+            return channel
+        request = payload_pb2.SelectClusterRequest(operation=route.operation)  # type: ignore[arg-type]
+        if route.action is not None:
+            request.action_id.CopyFrom(route.action)
+        else:
+            request.project_id.CopyFrom(Scope(org, route.project, route.domain).project_id())
+        try:
+            answer = self._control_plane.unary(_SELECT_CLUSTER, request, deadline=deadline).message
+            channel = self._channel(answer.cluster_endpoint)
+        except CallError as error:
+            if error.code is not Code.UNIMPLEMENTED:
+                raise
+            channel = self._control_plane
+        with self._lock:
+            self._found[route, org] = (now + _ROUTE_SECONDS, channel)
+        return channel
+
+    def forget(self, route: Route, org: str) -> None:
+        """Ask again next time."""
+        with self._lock:
+            self._found.pop((route, org), None)
+
+    def _channel(self, text: str) -> Channel:
+        if not text:
+            return self._control_plane
+        ours = self._control_plane.origin
+        found = Endpoint.parse(text)
+        if ours.scheme == "https" and found.scheme == "http":
+            # Behind a TLS proxy a server may believe that it is spoken to in clear; tokens must not be.
+            found = found._replace(scheme="https", port=443 if found.port == 80 else found.port)
+        if found.host == ours.host and found.port == ours.port:
+            return self._control_plane
+        with self._lock:
+            if found not in self._channels:
+                self._channels[found] = self._control_plane.to(found.scheme, found.host, found.port, found.path)
+            return self._channels[found]
+
+
+def connect(config: Config, *, timeout: Timeout = UNSET, cancel: Optional[Cancel] = None) -> Session:
+    """A session for the server that `config` names. Nothing is sent yet.
+
+    Raises:
+        ConfigError: The endpoint is missing or is none.
+    """
+    server = config.server()
+    if timeout is not UNSET and timeout is not None and not timeout > 0:
+        raise ConfigError(f"timeout is {timeout!r}; give seconds above 0, or None for no end")
+    from flyte_lite._http.tls import TlsPolicy
+    from flyte_lite._http.transport import Origin, Transport
+    from flyte_lite._rpc.channel import Channel
+
+    transport = Transport(TlsPolicy(ca_file=config.ca_cert_file_path, verify=not config.insecure_skip_verify))
+    channel = Channel(transport, Origin(server.scheme, server.host, server.port), server.path, clock=SYSTEM_CLOCK)
+    org = server.organization if config.org is None else config.org
+    return Session(
+        channel,
+        Scope(org, config.project or "", config.domain or ""),
+        _console(server),
+        timeout=DEFAULT_TIMEOUT if timeout is UNSET else timeout,
+        cancel=cancel,
+    )
+
+
+def _console(server: Endpoint) -> str:
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    # The local installation has its console beside the API's port.
+    port = 8080 if (server.host, server.port) == ("localhost", 8090) else server.port
+    usual = port == (80 if server.scheme == "http" else 443)
+    return f"{server.scheme}://{host}" + ("" if usual else f":{port}")
+
+
+_default: Optional[Session] = None
+
+
+def current(what: str = "flyte_lite") -> Session:
+    """The process's default.
+
+    Args:
+        what: Who asks, for the error.
+
+    Raises:
+        NotInitializedError: `init` was not called.
+    """
+    if _default is None:
+        raise NotInitializedError(what)
+    return _default
+
+
+def set_default(session: Optional[Session]) -> None:
+    """Make `session` the process's default; None leaves it without one."""
+    global _default
+    _default = session

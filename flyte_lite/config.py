@@ -1,0 +1,160 @@
+"""Settings, and where each came from: argument > environment > default. Nothing else reads the environment for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Optional
+from urllib.parse import urlsplit
+
+from flyte_lite.errors import ConfigError
+
+__all__ = ["Config", "Endpoint"]
+
+_ENVIRONMENT = {
+    "endpoint": "FLYTE_ADMIN_ENDPOINT",
+    "insecure": "FLYTE_ADMIN_INSECURE",
+    "insecure_skip_verify": "FLYTE_ADMIN_INSECURESKIPVERIFY",
+    "ca_cert_file_path": "FLYTE_ADMIN_CACERTFILEPATH",
+    "org": "FLYTE_TASK_ORG",
+    "project": "FLYTE_TASK_PROJECT",
+    "domain": "FLYTE_TASK_DOMAIN",
+}
+_TRUE = {"1", "true", "t", "yes", "y", "on"}
+_FALSE = {"0", "false", "f", "no", "n", "off"}
+
+
+class Endpoint(NamedTuple):
+    """Where a server is.
+
+    Attributes:
+        scheme: "http" or "https".
+        host: Name or address, without brackets.
+        port: 80 and 443 if none was given.
+        path: Without a slash at its end; "" for none.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @classmethod
+    def parse(cls, text: str, *, insecure: bool = False) -> Endpoint:
+        """Read `dns:///host`, `http://host:port/path`, `https://...`, `host:port` or `host`.
+
+        An explicit http or https decides about TLS; otherwise `insecure` does.
+
+        Raises:
+            ConfigError: It is none of these.
+        """
+        wanted = f"endpoint {_shown(text)!r} is not an address: write host, host:port, https://host or dns:///host"
+        given = text.strip()
+        scheme, separator, rest = given.partition("://")
+        if not separator:
+            scheme, rest = "", given
+        elif scheme.lower() == "dns":
+            scheme, rest = "", rest.lstrip("/")
+        elif scheme.lower() not in ("http", "https"):
+            raise ConfigError(f"{wanted}; {scheme}:// is not known")
+        try:
+            parts = urlsplit(f"//{rest}")
+            port, host = parts.port, parts.hostname
+        except ValueError as error:
+            raise ConfigError(f"{wanted} ({error})") from error
+        if not host or parts.query or parts.fragment or "@" in parts.netloc or any(c.isspace() for c in rest):
+            raise ConfigError(wanted)
+        scheme = scheme.lower() or ("http" if insecure else "https")
+        return cls(scheme, host, port or (80 if scheme == "http" else 443), parts.path.rstrip("/"))
+
+    @property
+    def organization(self) -> str:
+        """The first label of a hosted server's name; "" for an address or a short name, which say nothing of one."""
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            labels = self.host.split(".")
+            return labels[0] if len(labels) > 2 else ""
+        return ""
+
+
+def _shown(text: str) -> str:
+    # A key or a password may have been pasted where an address belongs.
+    return text.partition("@")[2] or text[:80]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides whom a client talks to.
+
+    Attributes:
+        endpoint: The server, see `Endpoint.parse`.
+        insecure: True for plain HTTP where the endpoint does not say http or https itself.
+        insecure_skip_verify: True takes any certificate.
+        ca_cert_file_path: PEM file (or folder) of the only authorities to trust; None takes the usual ones.
+        org: Organization, for hosted servers; None takes the first label of the endpoint's name.
+        project: Default project.
+        domain: Default domain, such as "development".
+        sources: Setting to where its value came from.
+    """
+
+    endpoint: Optional[str] = None
+    insecure: bool = False
+    insecure_skip_verify: bool = False
+    ca_cert_file_path: Optional[str] = None
+    org: Optional[str] = None
+    project: Optional[str] = None
+    domain: Optional[str] = None
+    sources: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
+
+    @classmethod
+    def load(cls, arguments: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Config:
+        """Settle each setting from the first place that has it; an argument of None says nothing.
+
+        Raises:
+            ConfigError: A variable of the environment can't be read; the text names it.
+        """
+        values: dict[str, Any] = {}
+        sources: dict[str, str] = {}
+        for field in dataclasses.fields(cls):
+            if field.name == "sources":
+                continue
+            variable = _ENVIRONMENT[field.name]
+            if arguments.get(field.name) is not None:
+                values[field.name], sources[field.name] = arguments[field.name], "argument"
+            elif environ.get(variable):
+                given = environ[variable]
+                values[field.name] = _flag(variable, given) if field.default is False else given
+                sources[field.name] = f"environment variable {variable}"
+            else:
+                sources[field.name] = "default"
+        return cls(**values, sources=sources)
+
+    def server(self) -> Endpoint:
+        """The endpoint, parsed.
+
+        Raises:
+            ConfigError: There is none, or it is not an address.
+        """
+        if self.endpoint is None:
+            raise ConfigError(
+                "no endpoint is set: give init(endpoint=...) or Client(endpoint=...), or set FLYTE_ADMIN_ENDPOINT"
+            )
+        try:
+            return Endpoint.parse(self.endpoint, insecure=self.insecure)
+        except ConfigError as error:
+            if self.sources.get("endpoint") in (None, "argument"):
+                raise
+            raise ConfigError(f"{error.message} (from {self.sources['endpoint']})") from None
+
+
+def _flag(variable: str, text: str) -> bool:
+    word = text.strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ConfigError(f"environment variable {variable} is {text[:20]!r}; write true or false")

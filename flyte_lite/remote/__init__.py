@@ -1,0 +1,57 @@
+"""The object model of `flyte.remote`: deployed tasks, runs and their actions.
+
+Names are loaded when first used; importing this package loads neither requests nor protobuf.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flyte_lite.remote._action import Action as Action
+    from flyte_lite.remote._action import ActionDetails as ActionDetails
+    from flyte_lite.remote._data import ActionInputs as ActionInputs
+    from flyte_lite.remote._data import ActionOutputs as ActionOutputs
+    from flyte_lite.remote._run import Run as Run
+    from flyte_lite.remote._run import RunDetails as RunDetails
+    from flyte_lite.remote._task import LazyEntity as LazyEntity
+    from flyte_lite.remote._task import Task as Task
+    from flyte_lite.remote._task import TaskDetails as TaskDetails
+
+_MODULES = {
+    "Action": "_action",
+    "ActionDetails": "_action",
+    "ActionInputs": "_data",
+    "ActionOutputs": "_data",
+    "LazyEntity": "_task",
+    "Run": "_run",
+    "RunDetails": "_run",
+    "Task": "_task",
+    "TaskDetails": "_task",
+}
+
+__all__ = [
+    "Action",
+    "ActionDetails",
+    "ActionInputs",
+    "ActionOutputs",
+    "LazyEntity",
+    "Run",
+    "RunDetails",
+    "Task",
+    "TaskDetails",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,100 @@
+"""What every object of the model is: a protobuf message, and the session it came through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Optional, TypeVar, cast
+
+from flyte_lite import _session
+from flyte_lite._session import Session
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+    from typing_extensions import Self
+
+    PB = TypeVar("PB", bound=Message)
+else:
+    PB = TypeVar("PB")
+
+
+class Resource(Generic[PB]):
+    """Base of the model's classes.
+
+    `Run.get("r1")` uses the session that `init` made. `client.runs` is a *bound class*: `Run` with the client's session
+    fixed, and otherwise the same class, so both spellings are one implementation. What either makes is a plain `Run`,
+    which keeps its session for ever. An object made by hand from a message uses the default session.
+
+    Attributes:
+        pb2: The message.
+    """
+
+    _bound: ClassVar[Optional[Session]] = None
+    _plain: ClassVar[Optional[type[Any]]] = None
+    _message: ClassVar[str]  # full name of the message's type
+    _shown: ClassVar[tuple[str, ...]] = ("name",)  # properties in the repr
+
+    pb2: PB
+
+    def __init__(self, pb2: PB, session: Optional[Session] = None) -> None:
+        from flyte_lite.idl import message_class, own
+
+        self.pb2 = cast("PB", own(pb2, message_class(self._message)))
+        self._own_session = session
+
+    @classmethod
+    def bind(cls, session: Session) -> type[Self]:
+        """This class with its session fixed."""
+        plain = cls._plain or cls
+        names = {
+            "_bound": session,
+            "_plain": plain,
+            "__module__": plain.__module__,
+            "__qualname__": plain.__qualname__,
+            "__doc__": plain.__doc__,
+        }
+        return cast("type[Self]", type(plain.__name__, (plain,), names))
+
+    @classmethod
+    def _current(cls) -> Session:
+        """The session of a call that begins at this class: the bound one, else the default."""
+        return cls._bound or _session.current(cls.__name__)
+
+    @classmethod
+    def _make(cls, pb2: PB, session: Session) -> Self:
+        return cast("Self", (cls._plain or cls)(pb2, session))
+
+    @property
+    def _session(self) -> Session:
+        return self._own_session or type(self)._current()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The message as protobuf JSON, parsed: lowerCamelCase keys, 64-bit integers as text, unset fields left out."""
+        from google.protobuf import json_format
+
+        return json_format.MessageToDict(self.pb2)
+
+    def to_json(self) -> str:
+        """The message as protobuf JSON, indented by two."""
+        from google.protobuf import json_format
+
+        return json_format.MessageToJson(self.pb2, indent=2)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Resource) or (self._plain or type(self)) is not (other._plain or type(other)):
+            return NotImplemented
+        return bool(self.pb2 == other.pb2)
+
+    __hash__ = None  # type: ignore[assignment]  # messages change
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={getattr(self, name)!s}" for name in self._shown)
+        return f"{type(self).__name__}({shown})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The session stays behind: its sockets and secrets are this process's.
+        return _revive, (self._plain or type(self), self.pb2.SerializeToString())
+
+
+def _revive(cls: type[Resource[Any]], body: bytes) -> Resource[Any]:
+    from flyte_lite.idl import message_class
+
+    return cls(message_class(cls._message).FromString(body))

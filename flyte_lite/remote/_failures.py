@@ -1,0 +1,72 @@
+"""What a failed action raises: error_info to the official exception classes."""
+
+from __future__ import annotations
+
+from flyte_lite import errors
+from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
+from flyte_lite.models import ActionPhase
+
+_KIND_USER = 1
+_KIND_SYSTEM = 2
+
+_TIMEOUTS: dict[str, type[errors.TaskTimeoutError]] = {
+    "QUEUED_TIMEOUT_EXCEEDED": errors.MaxQueuedTimeExceededError,
+    "MaxQueuedTimeExceededError": errors.MaxQueuedTimeExceededError,
+    "MAX_RUNTIME_EXCEEDED": errors.MaxRuntimeExceededError,
+    "MaxRuntimeExceededError": errors.MaxRuntimeExceededError,
+    "DEADLINE_EXCEEDED": errors.DeadlineExceededError,
+    "DeadlineExceededError": errors.DeadlineExceededError,
+}
+# Looked for anywhere in the code of a user's failure, in this order.
+_USER_FAULTS: tuple[tuple[str, type[errors.BaseRuntimeError]], ...] = (
+    ("OOM", errors.OOMError),
+    ("Interrupted", errors.TaskInterruptedError),
+    ("PrimaryContainerNotFound", errors.PrimaryContainerNotFoundError),
+    ("RetriesExhausted", errors.RetriesExhaustedError),
+    ("Unknown", errors.RuntimeUnknownError),
+    ("InvalidImageName", errors.InvalidImageNameError),
+    ("ImagePullBackOff", errors.ImagePullBackOffError),
+)
+
+
+def failure_of(details: run_definition_pb2.ActionDetails, name: str) -> errors.BaseRuntimeError:
+    """The exception for an action that ended without a result.
+
+    Args:
+        details: As GetActionDetails told it; GetRunDetails leaves the error out on some servers.
+        name: What it was, for texts, such as "run r1".
+    """
+    phase = ActionPhase.from_protobuf(details.status.phase)
+    if phase is ActionPhase.ABORTED:
+        reason = details.abort_info.reason
+        return errors.ActionAbortedError(f"{name} was aborted" + (f": {reason}" if reason else ""))
+    info = _error_info(details)
+    if info is None:
+        if phase is ActionPhase.TIMED_OUT:
+            return errors.TaskTimeoutError(f"{name} timed out; the server does not say which limit it was")
+        return errors.RuntimeSystemError(
+            "UnknownRunFailure", f"{name} is {phase}, and the server does not say why; its log may"
+        )
+    message = info.message or f"{name} is {phase}"
+    # "ServerCode|user's code": the second part is the exception's name.
+    code = info.code.partition("|")[2] or info.code
+    if phase is ActionPhase.TIMED_OUT or code in _TIMEOUTS:
+        return _TIMEOUTS.get(code, errors.TaskTimeoutError)(message)
+    if info.kind == _KIND_SYSTEM:
+        return errors.RuntimeSystemError(code or "RuntimeSystemError", message)
+    if info.kind != _KIND_USER:
+        return errors.RuntimeUnknownError(code or "RuntimeUnknownError", message)
+    for part, kind in _USER_FAULTS:
+        if part.lower() in info.code.lower() if part == "OOM" else part in info.code:
+            return kind(code, message)  # type: ignore[call-arg]  # all of them take code and text
+    return errors.RuntimeUserError(code or "RuntimeUserError", message)
+
+
+def _error_info(details: run_definition_pb2.ActionDetails) -> run_definition_pb2.ErrorInfo | None:
+    """The error of the action, or that of its last attempt, where the server keeps it for timeouts and rare failures."""
+    if details.HasField("error_info") and (details.error_info.message or details.error_info.code):
+        return details.error_info
+    for attempt in reversed(details.attempts):
+        if attempt.HasField("error_info"):
+            return attempt.error_info
+    return None

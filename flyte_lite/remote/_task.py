@@ -1,0 +1,287 @@
+"""Deployed tasks: found by name and version, and what they take and give."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Any, Literal, Optional
+
+from flyte_lite._clock import Deadline
+from flyte_lite._rpc.method import Method
+from flyte_lite._session import Session
+from flyte_lite.errors import CallError, NotFoundError, RemoteTaskNotFoundError, RemoteTaskUsageError
+from flyte_lite.idl.flyteidl2.common import identifier_pb2, list_pb2
+from flyte_lite.idl.flyteidl2.core import interface_pb2
+from flyte_lite.idl.flyteidl2.task import task_definition_pb2, task_service_pb2
+from flyte_lite.remote._base import Resource
+
+_GET_TASK_DETAILS: Method[task_service_pb2.GetTaskDetailsRequest, task_service_pb2.GetTaskDetailsResponse] = Method(
+    task_service_pb2, "TaskService", "GetTaskDetails"
+)
+_LIST_TASKS: Method[task_service_pb2.ListTasksRequest, task_service_pb2.ListTasksResponse] = Method(
+    task_service_pb2, "TaskService", "ListTasks"
+)
+_LIST_VERSIONS: Method[task_service_pb2.ListVersionsRequest, task_service_pb2.ListVersionsResponse] = Method(
+    task_service_pb2, "TaskService", "ListVersions"
+)
+
+AutoVersion = Literal["latest", "current"]
+_MOST_NAMES = 200
+
+
+class LazyEntity:
+    """A deployed task that is looked up when something of it is first needed, and never again.
+
+    Every attribute of `TaskDetails` is one of this: `Task.get("a.b", version="v1").required_args`.
+
+    Attributes:
+        name: The task's full name.
+    """
+
+    def __init__(self, name: str, getter: Callable[[], TaskDetails]) -> None:
+        self.name = name
+        self._getter = getter
+        self._found: Optional[TaskDetails] = None
+
+    def fetch(self) -> TaskDetails:
+        """The task; asks the server the first time, so "latest" is settled then.
+
+        Raises:
+            RemoteTaskNotFoundError: There is no such task, or no such version.
+
+        RPC:
+            flyteidl2.task.TaskService/GetTaskDetails, after ListTasks for "latest"
+        """
+        if self._found is None:
+            self._found = self._getter()
+        return self._found
+
+    def __getattr__(self, name: str) -> Any:
+        # Only what TaskDetails has is worth a call; copy, pickle and inspect ask for much else.
+        if name.startswith("_") or (not hasattr(TaskDetails, name) and name != "pb2"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self.fetch(), name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RemoteTaskUsageError(
+            f"task {self.name} runs on the server, so it can't be called here; use flyte_lite.run(task, ...)"
+        )
+
+    def __repr__(self) -> str:
+        return repr(self._found) if self._found is not None else f"LazyEntity(name={self.name})"
+
+
+class Task(Resource[task_definition_pb2.Task]):
+    """A deployed task, as lists show it.
+
+    Attributes:
+        pb2: `flyteidl2.task.Task`.
+    """
+
+    _message = "flyteidl2.task.Task"
+    _shown = ("name", "version")
+
+    @classmethod
+    def get(
+        cls,
+        name: str,
+        project: Optional[str] = None,
+        domain: Optional[str] = None,
+        version: Optional[str] = None,
+        auto_version: Optional[AutoVersion] = None,
+    ) -> LazyEntity:
+        """A deployed task, to be run or looked at. Nothing is asked yet.
+
+        Args:
+            name: Full name, such as `environment.task`.
+            project: None takes the session's.
+            domain: None takes the session's.
+            version: Exactly this one.
+            auto_version: "latest" takes the one deployed last, when the task is first used.
+
+        Raises:
+            ValueError: Neither or both of `version` and `auto_version` are given, or the latter is not known here.
+        """
+        return TaskDetails._lazy(cls._current(), name, project, domain, version, auto_version)
+
+    @property
+    def name(self) -> str:
+        """Full name."""
+        return self.pb2.task_id.name
+
+    @property
+    def version(self) -> str:
+        """Version."""
+        return self.pb2.task_id.version
+
+
+class TaskDetails(Resource[task_definition_pb2.TaskDetails]):
+    """A deployed task with its specification.
+
+    Attributes:
+        pb2: `flyteidl2.task.TaskDetails`.
+    """
+
+    _message = "flyteidl2.task.TaskDetails"
+    _shown = ("name", "version")
+
+    @classmethod
+    def get(
+        cls,
+        name: str,
+        project: Optional[str] = None,
+        domain: Optional[str] = None,
+        version: Optional[str] = None,
+        auto_version: Optional[AutoVersion] = None,
+    ) -> LazyEntity:
+        """The same as `Task.get`."""
+        return cls._lazy(cls._current(), name, project, domain, version, auto_version)
+
+    @classmethod
+    def fetch(
+        cls,
+        name: str,
+        project: Optional[str] = None,
+        domain: Optional[str] = None,
+        version: Optional[str] = None,
+        auto_version: Optional[AutoVersion] = None,
+    ) -> TaskDetails:
+        """A deployed task, asked for now; see `Task.get`.
+
+        Raises:
+            RemoteTaskNotFoundError: There is no such task, or no such version.
+
+        RPC:
+            flyteidl2.task.TaskService/GetTaskDetails, after ListTasks for "latest"
+        """
+        return cls._lazy(cls._current(), name, project, domain, version, auto_version).fetch()
+
+    @classmethod
+    def _lazy(
+        cls,
+        session: Session,
+        name: str,
+        project: Optional[str],
+        domain: Optional[str],
+        version: Optional[str],
+        auto_version: Optional[AutoVersion],
+    ) -> LazyEntity:
+        if (version is None) == (auto_version is None):
+            raise ValueError(f'Task.get({name!r}) needs either version="..." or auto_version="latest"')
+        if auto_version == "current":
+            raise ValueError(
+                'auto_version="current" means something only inside a running task; name a version, or "latest"'
+            )
+        if auto_version not in (None, "latest"):
+            raise ValueError(f'auto_version is {auto_version!r}; the only one known here is "latest"')
+        place = session.scope.project_id(project, domain)
+
+        def getter() -> TaskDetails:
+            return cls._make(_find(session, place, name, version), session)
+
+        return LazyEntity(name, getter)
+
+    @property
+    def name(self) -> str:
+        """Full name."""
+        return self.pb2.task_id.name
+
+    @property
+    def version(self) -> str:
+        """Version."""
+        return self.pb2.task_id.version
+
+    @property
+    def task_type(self) -> str:
+        """Such as "python"."""
+        return self.pb2.spec.task_template.type
+
+    @property
+    def default_input_args(self) -> tuple[str, ...]:
+        """Names of the inputs that have a default, in order."""
+        return tuple(item.name for item in self.pb2.spec.default_inputs)
+
+    @property
+    def required_args(self) -> tuple[str, ...]:
+        """Names of the inputs that must be given, in order."""
+        have = set(self.default_input_args)
+        return tuple(entry.key for entry in self.typed_interface.inputs.variables if entry.key not in have)
+
+    @property
+    def typed_interface(self) -> interface_pb2.TypedInterface:
+        """Inputs and outputs with their types, as a message."""
+        return self.pb2.spec.task_template.interface
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RemoteTaskUsageError(
+            f"task {self.name} runs on the server, so it can't be called here; use flyte_lite.run(task, ...)"
+        )
+
+
+def _find(
+    session: Session, place: identifier_pb2.ProjectIdentifier, name: str, version: Optional[str]
+) -> task_definition_pb2.TaskDetails:
+    deadline = session.deadline()
+    if version is None:
+        newest = _list(session, place, deadline, limit=1, name=name)
+        if not newest:
+            raise RemoteTaskNotFoundError(_absent(session, place, name, None, deadline))
+        version = newest[0].task_id.version
+    task_id = task_definition_pb2.TaskIdentifier(
+        org=place.organization, project=place.name, domain=place.domain, name=name, version=version
+    )
+    try:
+        return session.call(
+            _GET_TASK_DETAILS, task_service_pb2.GetTaskDetailsRequest(task_id=task_id), deadline=deadline
+        ).details
+    except NotFoundError as error:
+        raise RemoteTaskNotFoundError(_absent(session, place, name, version, deadline)) from error
+
+
+def _list(
+    session: Session,
+    place: identifier_pb2.ProjectIdentifier,
+    deadline: Deadline,
+    *,
+    limit: int,
+    name: Optional[str] = None,
+) -> list[task_definition_pb2.Task]:
+    request = task_service_pb2.ListTasksRequest(
+        project_id=place,
+        request=list_pb2.ListRequest(
+            limit=limit, sort_by=list_pb2.Sort(key="created_at", direction=list_pb2.Sort.DESCENDING)
+        ),
+    )
+    if name is not None:
+        request.request.filters.add(function=list_pb2.Filter.EQUAL, field="name", values=[name])
+    return list(session.call(_LIST_TASKS, request, deadline=deadline).tasks)
+
+
+def _absent(
+    session: Session, place: identifier_pb2.ProjectIdentifier, name: str, version: Optional[str], deadline: Deadline
+) -> str:
+    """Why there is no such task, as far as a further question or two can tell."""
+    wanted = f"task {name}" + (f" version {version}" if version is not None else "")
+    text = f"{wanted} is not deployed in project {place.name}, domain {place.domain}"
+    try:
+        if version is not None:
+            versions = session.call(
+                _LIST_VERSIONS,
+                task_service_pb2.ListVersionsRequest(
+                    task_name=task_definition_pb2.TaskName(
+                        org=place.organization, project=place.name, domain=place.domain, name=name
+                    ),
+                    request=list_pb2.ListRequest(limit=5),
+                ),
+                deadline=deadline,
+            ).versions
+            if versions:
+                have = ", ".join(item.version for item in versions)
+                return f'{text}; its newest versions are {have}. Give one of them, or auto_version="latest"'
+        names = {task.task_id.name for task in _list(session, place, deadline, limit=_MOST_NAMES)}
+    except CallError:
+        return f"{text}; check name, project and domain"
+    if not names:
+        return f"{text}; nothing is deployed there at all, so check project and domain"
+    near = difflib.get_close_matches(name, sorted(names), n=3, cutoff=0.5) or sorted(names)[:3]
+    return f"{text}; deployed there are, among others, {', '.join(near)}"
