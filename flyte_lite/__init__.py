@@ -12,11 +12,13 @@ Everything here is loaded when first used: the import itself costs next to nothi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from flyte_lite._version import __version__
 
+# Not from typing, which takes longer to load than all of this package that an import loads.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from flyte_lite import config as config
     from flyte_lite import errors as errors
     from flyte_lite import models as models

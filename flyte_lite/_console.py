@@ -16,6 +16,11 @@ def say(text: str, *, to: Optional[IO[str]] = None) -> None:
     print(text, file=to or sys.stdout, flush=True)
 
 
+def fail(text: str) -> None:
+    """Why a command did not work, on stderr."""
+    print(f"flyte-lite: {text}", file=sys.stderr, flush=True)
+
+
 class Progress:
     """The phases of something that is waited for: a live line on a terminal, a line a change elsewhere, or nothing.
 

@@ -1,4 +1,4 @@
-"""Launching deployed tasks: values to inputs, options to a run specification, and one CreateRun that is safe to repeat."""
+"""Launching deployed tasks: values to inputs, options to a run specification, one CreateRun that is safe to repeat."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ class Route:
 
 
 class Clusters:
-    """Which channel leads to the cluster of a route. Asked once for each operation and project, then kept for 5 minutes."""
+    """Which channel leads to the cluster of a route. Asked once for each operation and project, kept 5 minutes."""
 
     def __init__(self, control_plane: Channel) -> None:
         self._control_plane = control_plane

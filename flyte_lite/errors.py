@@ -197,7 +197,7 @@ class NotInitializedError(InitializationError):
             "ClientNotInitializedError",
             "user",
             f"{what} was used before flyte_lite knows which server to talk to. Either call "
-            "flyte_lite.init(endpoint=..., project=..., domain=...) once (or set FLYTE_ADMIN_ENDPOINT and call init()), "
+            "flyte_lite.init(endpoint=..., project=..., domain=...) once (or set FLYTE_ADMIN_ENDPOINT and call init()) "
             "or make a client = flyte_lite.Client(endpoint=...) and use its classes: client.runs, client.tasks.",
         )
 

@@ -57,7 +57,7 @@ def _worth_it(error: CallError, safe: bool) -> bool:
 
 
 def pushback(error: CallError) -> Optional[float]:
-    """Seconds that the server asks to be left alone: a RetryInfo detail or a Retry-After header; None if it does not."""
+    """Seconds that the server asks to be left alone, in a RetryInfo detail or a Retry-After header; None if none."""
     for detail in error.details:
         if detail.type == _RETRY_INFO:
             from flyte_lite.idl.google.protobuf import duration_pb2
