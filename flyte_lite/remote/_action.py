@@ -43,7 +43,7 @@ def get_details(
     return session.call(_GET_ACTION_DETAILS, request, deadline=deadline).details
 
 
-class Action(Resource[run_definition_pb2.Action]):
+class Action(Resource["run_definition_pb2.Action"]):
     """A step of a run.
 
     Attributes:
@@ -163,7 +163,7 @@ def summary(details: run_definition_pb2.ActionDetails) -> run_definition_pb2.Act
     return run_definition_pb2.Action(id=details.id, metadata=details.metadata, status=details.status)
 
 
-class ActionDetails(Resource[run_definition_pb2.ActionDetails]):
+class ActionDetails(Resource["run_definition_pb2.ActionDetails"]):
     """An action with its attempts, its specification, and its error if it has one.
 
     Attributes:

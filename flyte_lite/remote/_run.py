@@ -41,7 +41,7 @@ _BY_NAME = "ListRuns by run_name"
 WaitFor = Literal["terminal", "running"]
 
 
-class Run(Resource[run_definition_pb2.Run]):
+class Run(Resource["run_definition_pb2.Run"]):
     """A run of a task.
 
     Attributes:
@@ -242,7 +242,7 @@ class Run(Resource[run_definition_pb2.Run]):
             return
 
 
-class RunDetails(Resource[run_definition_pb2.RunDetails]):
+class RunDetails(Resource["run_definition_pb2.RunDetails"]):
     """A run with its specification and its root action in full.
 
     Attributes:

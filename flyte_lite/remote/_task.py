@@ -71,7 +71,7 @@ class LazyEntity:
         return repr(self._found) if self._found is not None else f"LazyEntity(name={self.name})"
 
 
-class Task(Resource[task_definition_pb2.Task]):
+class Task(Resource["task_definition_pb2.Task"]):
     """A deployed task, as lists show it.
 
     Attributes:
@@ -115,7 +115,7 @@ class Task(Resource[task_definition_pb2.Task]):
         return self.pb2.task_id.version
 
 
-class TaskDetails(Resource[task_definition_pb2.TaskDetails]):
+class TaskDetails(Resource["task_definition_pb2.TaskDetails"]):
     """A deployed task with its specification.
 
     Attributes:
