@@ -1,0 +1,225 @@
+"""`Devbox`: the state, the services, the executor and the HTTP server, put together."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
+
+try:
+    import cheroot
+    import cloudpickle
+except ModuleNotFoundError as error:
+    if error.name not in ("cheroot", "cloudpickle"):
+        raise
+    raise ModuleNotFoundError(
+        f"the devbox needs {error.name}: pip install 'flyte_lite[devbox]'", name=error.name
+    ) from error
+
+from flyte_lite.devbox._declare import Declaration, declared_in, deployable, loaded
+from flyte_lite.devbox.executor import Executor
+from flyte_lite.devbox.server import HttpServer
+from flyte_lite.devbox.services import rpcs
+from flyte_lite.devbox.state import State
+from flyte_lite.devbox.state.actions import ROOT, ActionKey
+from flyte_lite.devbox.wsgi import Application
+
+if TYPE_CHECKING:
+    F = TypeVar("F", bound=Callable[..., Any])
+
+__all__ = ["Devbox", "cheroot", "cloudpickle"]
+
+PROJECT = "flytesnacks"
+DOMAIN = "development"
+
+
+class Devbox:
+    """A Flyte server in this process, with real runs of Python functions.
+
+        with Devbox() as box:
+            @box.task(name="greetings.hello", version="v1")
+            def hello(name: str) -> str:
+                return f"hello {name}"
+
+            client = flyte_lite.Client(endpoint=box.endpoint, project="flytesnacks", domain="development")
+
+    It starts as the real one does, with the project `flytesnacks` and the domains development, staging and production.
+    Everything is in memory and gone when it is closed. Each attempt of a task runs in an interpreter of its own, which
+    gets the function by value, with what it uses of its module; other modules are imported there from the same path.
+    Nobody has to sign in, so keep it on an address that only you can reach.
+
+    Args:
+        host: The address to listen on, and no other.
+        port: 0 is any free one.
+        workers: How many attempts may run at a time; None is the number of processors, but at least 2.
+
+    Raises:
+        ValueError: `workers` is less than 1.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, *, workers: Optional[int] = None) -> None:
+        if workers is not None and workers < 1:
+            raise ValueError(f"workers must be 1 or more, not {workers}")
+        self._state = State()
+        self._executor = Executor(self._state, workers or max(2, os.cpu_count() or 2))
+        self._server = HttpServer(host, port, Application(rpcs(self._state, self._executor)))
+        self._address: Optional[tuple[str, int]] = None
+        self._closed = False
+        self._early: list[Callable[[], object]] = []
+
+    @property
+    def endpoint(self) -> str:
+        """Where it listens, such as "http://127.0.0.1:41234".
+
+        Raises:
+            RuntimeError: It was not started, or is closed.
+        """
+        if self._address is None:
+            raise RuntimeError("this devbox is not running: use it in a `with`, or call start() first")
+        host, port = self._address
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def start(self) -> None:
+        """Listen from now on.
+
+        Raises:
+            OSError: The address can't be had.
+            RuntimeError: It was started before.
+        """
+        if self._address is not None or self._closed:
+            raise RuntimeError("a devbox can be started only once")
+        # What tasks use may have been defined below them; by now it is.
+        for deploy in self._early:
+            deploy()
+        self._early.clear()
+        self._address = self._server.start()
+
+    def close(self) -> None:
+        """Stop listening, kill what runs and forget everything: two seconds at most. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._address is not None:
+            self._address = None
+            self._server.stop()
+        self._executor.close()
+        self._state.close()
+
+    def __enter__(self) -> Devbox:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def task(
+        self,
+        *,
+        name: str = "",
+        version: str = "",
+        retries: int = 0,
+        timeout: Optional[Union[float, timedelta]] = None,
+        cache: Union[bool, str] = False,
+        project: str = PROJECT,
+        domain: str = DOMAIN,
+    ) -> Callable[[F], F]:
+        """Deploy a function as a task; the function itself stays as it is. A version that is there is overwritten.
+
+        Args:
+            name: Such as "greetings.hello"; by default the last part of the module's name, a dot, and the function's
+                name.
+            version: By default "v" and eight hexadecimal digits made of the function's source.
+            retries: Attempts beside the first one.
+            timeout: Seconds, or a timedelta, for each attempt; None is no limit.
+            cache: True keeps outputs by version and inputs; a text does so by that text, for all versions that name it.
+            project: Where to; it must exist.
+            domain: Where to.
+
+        Raises:
+            LiteralError: The interface can't be told from the annotations.
+            TypeError: The function can't be sent to another process.
+            ValueError: `retries` is negative, `timeout` is not above 0, or there is no such project.
+        """
+        declared = Declaration.of(name, version, retries, timeout, cache)
+
+        def deploy(function: F) -> F:
+            self._deploy(function, declared, project, domain)
+            if self._address is None:
+                self._early.append(lambda: self._deploy(function, declared, project, domain))
+            return function
+
+        return deploy
+
+    def deploy(self, what: Union[ModuleType, str, Path], *, project: str = PROJECT, domain: str = DOMAIN) -> list[str]:
+        """Deploy the tasks that a module or a file declares with `@flyte_lite.devbox.task(...)`.
+
+        Args:
+            what: A module, the name of one, or the path of a Python file. A file is run here; the modules beside it
+                can be imported, here and in workers.
+            project: Where to; it must exist.
+            domain: Where to.
+
+        Returns:
+            Name and version of each, as "greetings.hello:v1".
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            LiteralError: An interface can't be told from the annotations.
+            TypeError: A function can't be sent to another process.
+            ValueError: No tasks are declared there, or there is no such project.
+        """
+        if isinstance(what, str) and not what.endswith(".py") and os.sep not in what:
+            what = importlib.import_module(what)
+        if isinstance(what, ModuleType):
+            return [self._deploy(function, declared, project, domain) for function, declared in declared_in(what)]
+        file = Path(what)
+        with loaded(file) as module:
+            folder = str(file.parent.resolve())
+            return [
+                self._deploy(function, declared, project, domain, file.stem, folder)
+                for function, declared in declared_in(module)
+            ]
+
+    def logs(
+        self,
+        run_name: str,
+        action: str = ROOT,
+        attempt: Optional[int] = None,
+        *,
+        project: str = PROJECT,
+        domain: str = DOMAIN,
+    ) -> list[str]:
+        """What an action has written to stdout and stderr so far, line by line.
+
+        Args:
+            run_name: The run.
+            action: The action; by default the run's root.
+            attempt: Which attempt, from 1; None is all of them, in order.
+            project: Of the run.
+            domain: Of the run.
+        """
+        return [line.text for line in self._state.logs.of(ActionKey(project, domain, run_name, action), attempt)]
+
+    def _deploy(
+        self,
+        function: Callable[..., Any],
+        declared: Declaration,
+        project: str,
+        domain: str,
+        home: str = "",
+        folder: str = "",
+    ) -> str:
+        if not self._state.projects.exists(project):
+            raise ValueError(f"there is no project {project!r} in this devbox")
+        key, spec, bundle = deployable(function, declared, project, domain, home, folder)
+        self._state.bundles.put(spec.task_template.metadata.code_bundle_uri, bundle)
+        descriptions = (spec.documentation.short_description, spec.environment.description)
+        self._state.tasks.deploy(key, spec.SerializeToString(), spec.environment.name, descriptions, self._state.now())
+        return f"{key.name}:{key.version}"

@@ -1,0 +1,58 @@
+"""In the worker: from `Inputs` to arguments, the call, and from what it returns to `Outputs`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, Callable
+
+from flyte_lite._literals import from_literal, hydrate, to_literal
+from flyte_lite.errors import LiteralError
+from flyte_lite.idl.flyteidl2.core import interface_pb2
+from flyte_lite.idl.flyteidl2.task import common_pb2
+
+
+def call(
+    function: Callable[..., Any], inputs: Mapping[str, Any], outputs: Mapping[str, Any], given: bytes, interface: bytes
+) -> bytes:
+    """Call `function` with the literals that were given; its outputs as bytes.
+
+    Args:
+        function: The task. One that returns a coroutine is run to its end.
+        inputs: Resolved annotations of its parameters.
+        outputs: Resolved annotations of `o0`, `o1`, ..., in that order.
+        given: An `Inputs`.
+        interface: The `TypedInterface` that was deployed.
+
+    Raises:
+        LiteralError: An input or an output is not of its type.
+        TypeError: An input is missing or not known.
+    """
+    declared = interface_pb2.TypedInterface.FromString(interface)
+    takes = {variable.key: variable.value.type for variable in declared.inputs.variables}
+    gives = {variable.key: variable.value.type for variable in declared.outputs.variables}
+    arguments = {}
+    for literal in common_pb2.Inputs.FromString(given).literals:
+        name = literal.name
+        if name not in takes:
+            raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}")
+        arguments[name] = hydrate(from_literal(literal.value, takes[name], name), inputs[name], name)
+    result = function(**arguments)
+    if inspect.iscoroutine(result):
+        import asyncio
+
+        result = asyncio.run(result)
+    made = common_pb2.Outputs()
+    for name, value in _values(result, list(outputs)):
+        made.literals.add(name=name, value=to_literal(value, gives[name], "its result" if len(gives) == 1 else name))
+    return made.SerializeToString()
+
+
+def _values(result: Any, names: list[str]) -> list[tuple[str, Any]]:
+    if not names:
+        return []
+    if len(names) == 1:
+        return [(names[0], result)]
+    if not isinstance(result, tuple) or len(result) != len(names):
+        raise LiteralError(f"expected a tuple of {len(names)} values, got {type(result).__name__}", "its result")
+    return list(zip(names, result))

@@ -1,0 +1,191 @@
+"""Actions: the steps of runs. A run is its root action, `a0`."""
+
+# ruff: noqa: S608 - only names of columns, written here, are put into the SQL; every value is bound.
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Optional
+
+from flyte_lite.devbox.state.database import Database
+from flyte_lite.devbox.state.query import Column, Condition, Page
+from flyte_lite.idl.flyteidl2.common import phase_pb2
+
+ROOT = "a0"
+
+TERMINAL = frozenset(
+    (
+        phase_pb2.ACTION_PHASE_SUCCEEDED,
+        phase_pb2.ACTION_PHASE_FAILED,
+        phase_pb2.ACTION_PHASE_ABORTED,
+        phase_pb2.ACTION_PHASE_TIMED_OUT,
+        phase_pb2.ACTION_PHASE_RECOVERED,
+    )
+)
+
+
+class ActionKey(NamedTuple):
+    """What names an action."""
+
+    project: str
+    domain: str
+    run: str
+    name: str = ROOT
+
+
+class Action(NamedTuple):
+    """One action, without its task's specification.
+
+    Attributes:
+        executed_by: A `flyteidl2.common.EnrichedIdentity`, or None.
+        task_project: None if the task has no identifier, like the other three.
+        input_uri: Where its inputs are.
+        abort_reason: None if nobody aborted it.
+    """
+
+    project: str
+    domain: str
+    run: str
+    name: str
+    parent: str
+    grp: str
+    action_type: int
+    phase: int
+    attempts: int
+    cache_status: int
+    created_at: int
+    ended_at: Optional[int]
+    duration_ms: Optional[int]
+    run_source: str
+    executed_by: Optional[bytes]
+    created_by_subject: Optional[str]
+    task_project: Optional[str]
+    task_domain: Optional[str]
+    task_name: Optional[str]
+    task_version: Optional[str]
+    task_type: str
+    short_name: str
+    environment: str
+    function_name: str
+    input_uri: str
+    abort_reason: Optional[str]
+
+    @property
+    def key(self) -> ActionKey:
+        """Its name."""
+        return ActionKey(self.project, self.domain, self.run, self.name)
+
+
+_FIELDS = ", ".join(Action._fields)
+_IS = "project = ? AND domain = ? AND run = ? AND name = ?"
+
+COLUMNS: Mapping[str, Column] = {
+    "project": Column("project"),
+    "domain": Column("domain"),
+    "run_name": Column("run"),
+    "phase": Column("phase", "integer"),
+    "action_type": Column("action_type", "integer"),
+    "run_source": Column("run_source"),
+    "created_by_subject": Column("created_by_subject"),
+    "trigger_task_name": Column("trigger_task_name"),
+    "trigger_name": Column("trigger_name"),
+    "trigger_revision": Column("trigger_revision", "integer"),
+    "trigger_type": Column(""),
+    "task_project": Column("task_project"),
+    "task_domain": Column("task_domain"),
+    "task_name": Column("task_name"),
+    "task_version": Column("task_version"),
+    "function_name": Column("function_name"),
+    "created_at": Column("created_at", "time"),
+    "updated_at": Column("updated_at", "time"),
+    "ended_at": Column("ended_at", "time"),
+    "duration_ms": Column("duration_ms", "integer"),
+}
+DEFAULT_ORDER = "phase ASC, created_at DESC, number DESC"
+TIES = "run ASC, name ASC"
+
+
+class Actions:
+    """The table of actions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, action: Action, spec: bytes, run_spec: Optional[bytes]) -> bool:
+        """Add an action; False, and nothing happens, if there is one of that name.
+
+        Args:
+            action: All of it.
+            spec: Its `TaskSpec`.
+            run_spec: The run's `RunSpec`; None for all but root actions.
+        """
+        marks = ", ".join("?" * (len(action) + 3))
+        return bool(
+            self._database.run(
+                f"INSERT OR IGNORE INTO action ({_FIELDS}, updated_at, spec, run_spec) VALUES ({marks})",
+                (*action, action.created_at, spec, run_spec),
+            )
+        )
+
+    def get(self, key: ActionKey) -> Optional[Action]:
+        """The action, or None."""
+        row = self._database.one(f"SELECT {_FIELDS} FROM action WHERE {_IS}", key)
+        return None if row is None else Action._make(row)
+
+    def specs(self, key: ActionKey) -> tuple[bytes, bytes]:
+        """Its `TaskSpec`, and the `RunSpec` of its run; both empty if there is no such action."""
+        row = self._database.one(
+            "SELECT spec, COALESCE(run_spec, (SELECT run_spec FROM action AS root WHERE root.project = action.project"
+            f" AND root.domain = action.domain AND root.run = action.run AND root.name = '{ROOT}'), x'')"
+            f" FROM action WHERE {_IS}",
+            key,
+        )
+        return (b"", b"") if row is None else (row[0], row[1])
+
+    def set_status(self, key: ActionKey, phase: int, attempts: int, cache_status: int, now: int) -> bool:
+        """Store what an executor tells; False if it is older news than what is known, or of nothing known.
+
+        The time of the first end stays, whatever comes after it.
+        """
+        with self._database.transaction() as connection:
+            row = connection.execute(f"SELECT phase FROM action WHERE {_IS}", key).fetchone()
+            if row is None or not _follows(row[0], phase):
+                return False
+            connection.execute(
+                f"UPDATE action SET phase = ?, attempts = ?, cache_status = ?, updated_at = ? WHERE {_IS}",
+                (phase, attempts, cache_status, now, *key),
+            )
+            if phase in TERMINAL:
+                self._end(key, now)
+        return True
+
+    def abort(self, key: ActionKey, reason: str, now: int) -> bool:
+        """Make it ABORTED, whatever it was, for `reason`; False if there is no such action."""
+        with self._database.transaction():
+            found = self._database.run(
+                f"UPDATE action SET phase = ?, abort_reason = ?, updated_at = ? WHERE {_IS}",
+                (phase_pb2.ACTION_PHASE_ABORTED, reason, now, *key),
+            )
+            self._end(key, now)
+        return bool(found)
+
+    def page(self, page: Page, *scope: Condition) -> tuple[list[Action], bool]:
+        """A page of them, and whether more follow."""
+        end, arguments = page.clause(*scope, extra=1)
+        rows = self._database.all(f"SELECT {_FIELDS} FROM action{end}", arguments)
+        return [Action._make(row) for row in rows[: page.limit]], page.limit is not None and len(rows) > page.limit
+
+    def _end(self, key: ActionKey, now: int) -> None:
+        self._database.run(
+            f"UPDATE action SET ended_at = ?, duration_ms = (? - created_at) / 1000 WHERE {_IS} AND ended_at IS NULL",
+            (now, now, *key),
+        )
+
+
+def _follows(present: int, new: int) -> bool:
+    # The real server's rule, so that messages that overtake each other do no harm.
+    return (
+        new >= present
+        or present in (phase_pb2.ACTION_PHASE_FAILED, phase_pb2.ACTION_PHASE_TIMED_OUT)
+        or (present == phase_pb2.ACTION_PHASE_PAUSED and new in TERMINAL)
+    )

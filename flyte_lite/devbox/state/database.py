@@ -1,0 +1,130 @@
+"""The sqlite database behind the state: its schema, its lock and its transactions."""
+
+from __future__ import annotations
+
+import functools
+import re
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Optional
+
+# Times are microseconds since 1970. Blobs are protobuf messages, except `bundle.pickled` and `object.body`.
+SCHEMA = """
+CREATE TABLE project (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, description TEXT NOT NULL, labels BLOB NOT NULL, state INTEGER NOT NULL,
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+);
+CREATE TABLE task (
+    number INTEGER PRIMARY KEY,
+    project TEXT NOT NULL, domain TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL,
+    spec BLOB NOT NULL, environment TEXT NOT NULL, function_name TEXT NOT NULL,
+    short_description TEXT NOT NULL, env_description TEXT NOT NULL,
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+    UNIQUE (project, domain, name, version)
+);
+CREATE TABLE action (
+    number INTEGER PRIMARY KEY,
+    project TEXT NOT NULL, domain TEXT NOT NULL, run TEXT NOT NULL, name TEXT NOT NULL,
+    parent TEXT NOT NULL, grp TEXT NOT NULL, action_type INTEGER NOT NULL,
+    phase INTEGER NOT NULL, attempts INTEGER NOT NULL, cache_status INTEGER NOT NULL,
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, ended_at INTEGER, duration_ms INTEGER,
+    run_source TEXT NOT NULL, executed_by BLOB, created_by_subject TEXT,
+    trigger_task_name TEXT, trigger_name TEXT, trigger_revision INTEGER,
+    task_project TEXT, task_domain TEXT, task_name TEXT, task_version TEXT,
+    task_type TEXT NOT NULL, short_name TEXT NOT NULL, environment TEXT NOT NULL, function_name TEXT NOT NULL,
+    input_uri TEXT NOT NULL, abort_reason TEXT,
+    spec BLOB NOT NULL, run_spec BLOB,
+    UNIQUE (project, domain, run, name)
+);
+CREATE TABLE event (
+    number INTEGER PRIMARY KEY,
+    project TEXT NOT NULL, domain TEXT NOT NULL, run TEXT NOT NULL, action TEXT NOT NULL,
+    attempt INTEGER NOT NULL, phase INTEGER NOT NULL, version INTEGER NOT NULL,
+    reported_ns INTEGER NOT NULL, body BLOB NOT NULL,
+    UNIQUE (project, domain, run, action, attempt, phase, version)
+);
+CREATE TABLE log (
+    number INTEGER PRIMARY KEY,
+    project TEXT NOT NULL, domain TEXT NOT NULL, run TEXT NOT NULL, action TEXT NOT NULL,
+    attempt INTEGER NOT NULL, at INTEGER NOT NULL, line TEXT NOT NULL
+);
+CREATE INDEX log_of_attempt ON log (project, domain, run, action, attempt);
+CREATE TABLE object (uri TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE bundle (uri TEXT PRIMARY KEY, pickled BLOB NOT NULL, folder TEXT NOT NULL);
+CREATE TABLE outcome (key TEXT PRIMARY KEY, outputs BLOB NOT NULL);
+"""
+
+
+class Database:
+    """One connection, and one lock around it.
+
+    sqlite answers in microseconds, so threads wait less for the lock than several connections would for each other.
+    """
+
+    def __init__(self) -> None:
+        self._connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        self._connection.create_function("LIKE_PG", 2, _like, deterministic=True)
+        self._connection.executescript(SCHEMA)
+        self._lock = threading.RLock()
+        self._depth = 0
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing. A transaction inside another one is part of it."""
+        with self._lock:
+            if self._depth == 0:
+                self._connection.execute("BEGIN IMMEDIATE")
+            self._depth += 1
+            try:
+                yield self._connection
+            except BaseException:
+                if self._depth == 1:
+                    self._connection.execute("ROLLBACK")
+                raise
+            else:
+                if self._depth == 1:
+                    self._connection.execute("COMMIT")
+            finally:
+                self._depth -= 1
+
+    def one(self, sql: str, arguments: Sequence[Any] = ()) -> Optional[tuple[Any, ...]]:
+        """The first row, or None."""
+        with self._lock:
+            row: Optional[tuple[Any, ...]] = self._connection.execute(sql, arguments).fetchone()
+            return row
+
+    def all(self, sql: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows."""
+        with self._lock:
+            return self._connection.execute(sql, arguments).fetchall()
+
+    def run(self, sql: str, arguments: Sequence[Any] = ()) -> int:
+        """Execute one statement; how many rows it changed."""
+        with self.transaction() as connection:
+            return connection.execute(sql, arguments).rowcount
+
+    def close(self) -> None:
+        """Close the connection, and with it drop all that is in memory."""
+        with self._lock:
+            self._connection.close()
+
+
+def _like(pattern: str, text: Optional[str]) -> Optional[bool]:
+    # sqlite's own LIKE takes no heed of case and knows no escape by default; PostgreSQL's does both.
+    return None if text is None else _regex(pattern).fullmatch(text) is not None
+
+
+@functools.lru_cache(maxsize=256)
+def _regex(pattern: str) -> re.Pattern[str]:
+    parts = []
+    letters = iter(pattern)
+    for letter in letters:
+        if letter == "%":
+            parts.append(".*")
+        elif letter == "_":
+            parts.append(".")
+        else:
+            parts.append(re.escape(next(letters, "\\") if letter == "\\" else letter))
+    return re.compile("".join(parts), re.DOTALL)

@@ -1,0 +1,48 @@
+"""Lines that attempts wrote to stdout and stderr."""
+
+# ruff: noqa: S608 - only names of columns, written here, are put into the SQL; every value is bound.
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Optional
+
+from flyte_lite.devbox.state.actions import ActionKey
+from flyte_lite.devbox.state.database import Database
+
+
+class Line(NamedTuple):
+    """One line, without its end.
+
+    Attributes:
+        at: When it came.
+        text: What it says; bytes that are no UTF-8 have become U+FFFD.
+    """
+
+    at: int
+    text: str
+
+
+class Logs:
+    """The table of log lines."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, key: ActionKey, attempt: int, lines: Sequence[Line]) -> None:
+        """Append lines of an attempt, in order."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT INTO log (project, domain, run, action, attempt, at, line) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(*key, attempt, *line) for line in lines],
+            )
+
+    def of(self, key: ActionKey, attempt: Optional[int] = None) -> list[Line]:
+        """The lines of one attempt, or of all of them, in order."""
+        one, arguments = ("", key) if attempt is None else (" AND attempt = ?", (*key, attempt))
+        rows = self._database.all(
+            f"SELECT at, line FROM log WHERE project = ? AND domain = ? AND run = ? AND action = ?{one}"
+            " ORDER BY number",
+            arguments,
+        )
+        return [Line._make(row) for row in rows]

@@ -1,0 +1,109 @@
+"""What runs in a worker process: one attempt of one task.
+
+The devbox starts a fresh interpreter, sends one job through its stdin and then holds that pipe open: when it closes,
+the devbox is gone, and the worker kills its whole process group. Messages go back through a pipe of their own; stdout and
+stderr are the task's. It imports little, because every attempt pays for it.
+
+A job is one line of JSON (the module path, read by `BOOT`), another one that names the result pipe and the sizes of the
+parts, and then the parts. A message is a letter, a length of four bytes and a body: `R` the task is running, `O` its
+outputs, `E` its error as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import sys
+import threading
+import traceback
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+RUNNING, OUTPUTS, ERROR = b"R", b"O", b"E"
+FRAME = struct.Struct(">cI")
+
+# The module path comes first, because without it neither this module nor the user's might be found.
+BOOT = (
+    "import sys, json; sys.path[:] = json.loads(sys.stdin.buffer.readline());"
+    " from flyte_lite.devbox.worker import main; main()"
+)
+
+
+def main() -> None:
+    """Do the one job on stdin; the process may end after it."""
+    stdin = sys.stdin.buffer
+    header = json.loads(stdin.readline())
+    parts = [stdin.read(size) for size in header["sizes"]]
+    result = header["result_fd"]
+    os.set_inheritable(result, False)
+    _hold_leash()
+    try:
+        outputs = _run(result, *parts)
+    except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt end a task like any other exception.
+        _report(error)
+        _send(result, ERROR, json.dumps(_error(error)).encode())
+    else:
+        _send(result, OUTPUTS, outputs)
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def _hold_leash() -> None:
+    # The task gets an empty stdin; what it starts gets neither end of the leash.
+    leash = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - it lives as long as the process
+    threading.Thread(target=_die_with_devbox, args=(leash,), name="flyte_lite leash", daemon=True).start()
+
+
+def _die_with_devbox(leash: int) -> None:
+    while os.read(leash, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+def _run(result: int, pickled: bytes, inputs: bytes, interface: bytes) -> bytes:
+    import pickle
+
+    from flyte_lite.devbox._calling import call
+
+    function, takes, gives = pickle.loads(pickled)  # noqa: S301 - made by the devbox, from a function of its own process
+    _send(result, RUNNING, b"")
+    return call(function, takes, gives, inputs, interface)
+
+
+def _send(result: int, kind: bytes, body: bytes) -> None:
+    rest = memoryview(FRAME.pack(kind, len(body)) + body)
+    while rest:
+        rest = rest[os.write(result, rest) :]
+
+
+def _error(error: BaseException) -> Mapping[str, Any]:
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - its class may be the user's, and its __str__ may raise anything
+        message = "(its text can't be had)"
+    if isinstance(error, SystemExit):
+        message = f"the task called sys.exit({message})"
+    return {"code": type(error).__name__, "message": message}
+
+
+def _report(error: BaseException) -> None:
+    trace = error.__traceback__
+    while trace is not None and _is_ours(trace):
+        trace = trace.tb_next
+    try:
+        traceback.print_exception(type(error), error, trace)
+    except Exception as second:  # noqa: BLE001 - the same
+        sys.stderr.write(f"{type(error).__name__}, which can't be printed: {type(second).__name__}\n")
+
+
+def _is_ours(trace: TracebackType) -> bool:
+    return str(trace.tb_frame.f_globals.get("__name__", "")).startswith("flyte_lite.")
