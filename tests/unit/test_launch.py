@@ -1,0 +1,462 @@
+"""Launching: what is sent, in which order, what is refused before anything is sent, and what a retry may do."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from fakes import FakeChannel
+
+from flyte_lite import _launch
+from flyte_lite._client import Client
+from flyte_lite.errors import (
+    AlreadyExistsError,
+    Code,
+    InputsError,
+    InvalidArgumentError,
+    NotFoundError,
+    OptionError,
+    RemoteTaskNotFoundError,
+    RemoteTaskUsageError,
+    UnimplementedError,
+)
+from flyte_lite.idl.flyteidl2.cluster import payload_pb2
+from flyte_lite.idl.flyteidl2.core import literals_pb2, types_pb2
+from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
+from flyte_lite.idl.flyteidl2.task import task_service_pb2
+from flyte_lite.idl.flyteidl2.workflow import run_service_pb2
+
+INT, STR = types_pb2.LiteralType(simple=1), types_pb2.LiteralType(simple=3)
+NONE = types_pb2.LiteralType(simple=0)
+MAYBE_INT = types_pb2.LiteralType(union_type=types_pb2.UnionType(variants=[INT, NONE]))
+
+
+def a_task(version: str = "v1") -> task_service_pb2.GetTaskDetailsResponse:
+    """add(x: int, y: str = "dflt", z: int | None)"""
+    answer = task_service_pb2.GetTaskDetailsResponse()
+    task_id = answer.details.task_id
+    task_id.project, task_id.domain, task_id.name, task_id.version = "p", "d", "env.add", version
+    interface = answer.details.spec.task_template.interface
+    for name, kind in (("x", INT), ("y", STR), ("z", MAYBE_INT)):
+        interface.inputs.variables.add(key=name).value.type.CopyFrom(kind)
+    default = answer.details.spec.default_inputs.add(name="y")
+    default.parameter.default.scalar.primitive.string_value = "dflt"
+    return answer
+
+
+def created(request: run_service_pb2.CreateRunRequest) -> run_service_pb2.CreateRunResponse:
+    answer = run_service_pb2.CreateRunResponse()
+    answer.run.action.id.name = "a0"
+    answer.run.action.id.run.CopyFrom(request.run_id)
+    answer.run.action.status.phase = 1
+    return answer
+
+
+def existing(request: run_service_pb2.GetRunDetailsRequest) -> run_service_pb2.GetRunDetailsResponse:
+    answer = run_service_pb2.GetRunDetailsResponse()
+    answer.details.action.id.name = "a0"
+    answer.details.action.id.run.CopyFrom(request.run_id)
+    answer.details.action.status.phase = 5
+    return answer
+
+
+def stored() -> dataproxy_service_pb2.UploadInputsResponse:
+    answer = dataproxy_service_pb2.UploadInputsResponse()
+    answer.offloaded_input_data.uri = "s3://b/i"
+    answer.offloaded_input_data.inputs_hash = "h"
+    return answer
+
+
+@pytest.fixture
+def channel() -> FakeChannel:
+    channel = FakeChannel()
+    channel.on("TaskService/GetTaskDetails", a_task())
+    channel.on("ClusterService/SelectCluster", payload_pb2.SelectClusterResponse(cluster_endpoint="http://fake:80"))
+    channel.on("DataProxyService/UploadInputs", stored())
+    channel.on("RunService/CreateRun", created)
+    return channel
+
+
+def client(channel: FakeChannel) -> Client:
+    return Client._over(channel.session())
+
+
+def launch(channel: FakeChannel, *args: Any, **inputs: Any) -> Any:
+    mine = client(channel)
+    return mine.run(mine.tasks.get("env.add", version="v1"), *args, **inputs)
+
+
+def plain(literals: Any) -> dict[str, Any]:
+    found = {}
+    for item in literals:
+        primitive = item.value.scalar.union.value.scalar if item.value.scalar.HasField("union") else item.value.scalar
+        kind = primitive.WhichOneof("value")
+        value = primitive.primitive
+        found[item.name] = None if kind == "none_type" else getattr(value, value.WhichOneof("value"))
+    return found
+
+
+def test_the_calls_and_their_order(channel: FakeChannel) -> None:
+    run = launch(channel, x=1)
+
+    assert [name for name, _ in channel.calls] == [
+        "TaskService/GetTaskDetails",
+        "ClusterService/SelectCluster",
+        "DataProxyService/UploadInputs",
+        "RunService/CreateRun",
+    ]
+    (create,) = channel.asked("RunService/CreateRun")
+    (upload,) = channel.asked("DataProxyService/UploadInputs")
+    assert create.run_id == upload.run_id
+    assert (create.run_id.project, create.run_id.domain, create.run_id.name) == ("p", "d", run.name)
+    assert create.task_id.version == "v1"
+    assert create.offloaded_input_data.uri == "s3://b/i"
+    assert run.created is True
+    assert run.phase == "queued"
+
+
+def test_defaults_are_filled_in_and_an_optional_input_may_be_left_out(channel: FakeChannel) -> None:
+    launch(channel, x=1)
+
+    (upload,) = channel.asked("DataProxyService/UploadInputs")
+    assert [item.name for item in upload.inputs.literals] == ["x", "y", "z"]
+    assert plain(upload.inputs.literals) == {"x": 1, "y": "dflt", "z": None}
+
+
+def test_inputs_go_by_position_too(channel: FakeChannel) -> None:
+    launch(channel, 1, "a", z=3)
+
+    (upload,) = channel.asked("DataProxyService/UploadInputs")
+    assert plain(upload.inputs.literals) == {"x": 1, "y": "a", "z": 3}
+
+
+def test_every_problem_is_in_one_error_and_nothing_is_created(channel: FakeChannel) -> None:
+    with pytest.raises(InputsError) as caught:
+        launch(channel, y=5, zz=1)
+
+    text = str(caught.value)
+    assert "env.add" in text
+    assert "x is missing (int)" in text
+    assert "y: expected str, got int 5" in text
+    assert "zz is unknown (did you mean z?)" in text
+    assert "(x: int, y: str = default, z: int | None)" in text
+    assert "Nothing was created" in text
+    assert len(caught.value.problems) == 3
+    assert isinstance(caught.value, TypeError)
+    assert isinstance(caught.value, ValueError)
+    assert [name for name, _ in channel.calls] == ["TaskService/GetTaskDetails"]
+
+
+def test_positions_that_are_too_many_or_given_twice(channel: FakeChannel) -> None:
+    with pytest.raises(InputsError, match=r"4 positional inputs are given and there are 3; x is given twice"):
+        launch(channel, 1, "a", None, 4, x=2)
+
+
+def test_servers_without_clusters_and_uploads_get_the_inputs_inline(channel: FakeChannel) -> None:
+    channel.on("ClusterService/SelectCluster", UnimplementedError("no", Code.UNIMPLEMENTED))
+    channel.on("DataProxyService/UploadInputs", UnimplementedError("no", Code.UNIMPLEMENTED))
+
+    launch(channel, x=1)
+
+    (create,) = channel.asked("RunService/CreateRun")
+    assert plain(create.inputs.literals)["x"] == 1
+    assert not create.HasField("offloaded_input_data")
+
+
+def test_the_cluster_is_asked_for_once(channel: FakeChannel) -> None:
+    mine = client(channel)
+    task = mine.tasks.get("env.add", version="v1")
+
+    mine.run(task, x=1)
+    mine.run(task, x=2)
+
+    assert len(channel.asked("ClusterService/SelectCluster")) == 1
+    assert len(channel.asked("TaskService/GetTaskDetails")) == 1
+
+
+def test_a_cluster_elsewhere_gets_the_upload(channel: FakeChannel) -> None:
+    channel.on("ClusterService/SelectCluster", payload_pb2.SelectClusterResponse(cluster_endpoint="https://c1.example.com"))
+
+    launch(channel, x=1)
+
+    (other,) = channel.others.values()
+    assert list(channel.others) == ["https://c1.example.com:443"]
+    assert [name for name, _ in other.calls] == ["DataProxyService/UploadInputs"]
+    assert channel.asked("DataProxyService/UploadInputs") == []
+
+
+def test_a_cluster_never_takes_the_call_from_https_to_http(channel: FakeChannel) -> None:
+    channel.origin = channel.origin._replace(scheme="https", port=443)
+    channel.on("ClusterService/SelectCluster", payload_pb2.SelectClusterResponse(cluster_endpoint="http://c1.example.com"))
+
+    launch(channel, x=1)
+
+    assert list(channel.others) == ["https://c1.example.com:443"]
+
+
+def test_a_server_behind_tls_that_names_itself_with_http_is_still_itself(channel: FakeChannel) -> None:
+    channel.origin = channel.origin._replace(scheme="https", port=443)
+    channel.on("ClusterService/SelectCluster", payload_pb2.SelectClusterResponse(cluster_endpoint="http://fake"))
+
+    launch(channel, x=1)
+
+    assert channel.others == {}
+
+
+def test_every_option_has_its_place_in_the_request(channel: FakeChannel) -> None:
+    mine = client(channel)
+
+    run = mine.with_runcontext(
+        name="my-run",
+        project="p2",
+        domain="d2",
+        labels={"a": "b"},
+        annotations={"n": "1"},
+        env_vars={"E": "1", "LOG_LEVEL": "10"},
+        interruptible=False,
+        overwrite_cache=True,
+        cache_lookup_scope="project-domain",
+        service_account="sa",
+        queue="q1",
+        raw_data_path="s3://raw",
+        run_base_dir="s3://base",
+        max_action_concurrency=4,
+        custom_context={"c": "1"},
+        debug=True,
+    ).run(mine.tasks.get("env.add", version="v1"), x=1)
+
+    (create,) = channel.asked("RunService/CreateRun")
+    (upload,) = channel.asked("DataProxyService/UploadInputs")
+    spec = create.run_spec
+    assert (create.run_id.name, create.run_id.project, create.run_id.domain) == ("my-run", "p2", "d2")
+    assert create.task_id.project == "p"
+    assert dict(spec.labels.values) == {"a": "b"}
+    assert dict(spec.annotations.values) == {"n": "1"}
+    assert {item.key: item.value for item in spec.envs.values} == {
+        "E": "1",
+        "LOG_LEVEL": "10",
+        "LOG_FORMAT": "console",
+        "USER_LOG_LEVEL": "20",
+        "_F_E_VS": "1",
+    }
+    assert spec.HasField("interruptible")
+    assert spec.interruptible.value is False
+    assert spec.overwrite_cache
+    assert spec.cache_config.overwrite_cache
+    assert spec.cache_config.cache_lookup_scope == 2
+    assert spec.security_context.run_as.k8s_service_account == "sa"
+    assert spec.queue == "q1"
+    assert spec.raw_data_storage.raw_data_prefix == "s3://raw"
+    assert spec.run_base_dir == upload.base_dir == "s3://base"
+    assert spec.max_action_concurrency == 4
+    assert [(item.key, item.value) for item in upload.inputs.context] == [("c", "1")]
+    assert run.created is None  # some servers answer a taken name with the run that has it
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"name": "a" * 31}, r"\(31 characters\) is not one: it needs 1 to 30 lower-case letters"),
+        ({"name": "Nightly"}, "lower-case"),
+        ({"name": "1st"}, "a letter first"),
+        ({"name": "a-"}, "no dash last"),
+        ({"name": ""}, "is not one"),
+        ({"name": "a", "idempotency_key": "k"}, "not both"),
+        ({"idempotency_key": ""}, "idempotency_key is empty"),
+        ({"env_vars": {"A": 1}}, r"env_vars\['A'\] is int"),
+        ({"labels": {1: "a"}}, r"labels\[1\]"),
+        ({"max_action_concurrency": 1}, "2 or more"),
+        ({"cache_lookup_scope": "galaxy"}, "global, project-domain"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_bad_options_are_refused_before_any_call(channel: FakeChannel, options: dict[str, Any], text: str) -> None:
+    mine = client(channel)
+
+    with pytest.raises(OptionError, match=text):
+        mine.with_runcontext(**options).run(mine.tasks.get("env.add", version="v1"), x=1)
+    assert channel.calls == []
+
+
+def test_what_is_not_a_deployed_task_is_refused(channel: FakeChannel) -> None:
+    with pytest.raises(RemoteTaskUsageError, match="Task.get"):
+        client(channel).run(lambda x: x, x=1)  # type: ignore[arg-type]
+
+
+def test_a_generated_name_that_is_taken_was_taken_by_our_own_first_try(channel: FakeChannel) -> None:
+    channel.attempts = 2
+    channel.on("RunService/CreateRun", AlreadyExistsError("exists", Code.ALREADY_EXISTS))
+    channel.on("RunService/GetRunDetails", existing)
+
+    run = launch(channel, x=1)
+
+    assert run.created is True
+    assert run.name == channel.asked("RunService/CreateRun")[0].run_id.name
+
+
+def test_a_chosen_name_that_is_taken_is_an_error_where_the_server_says_so(channel: FakeChannel) -> None:
+    channel.on("RunService/CreateRun", AlreadyExistsError("exists", Code.ALREADY_EXISTS))
+    mine = client(channel)
+
+    with pytest.raises(AlreadyExistsError):
+        mine.with_runcontext(name="mine").run(mine.tasks.get("env.add", version="v1"), x=1)
+
+
+def keyed(channel: FakeChannel, key: str = "k", **options: Any) -> Any:
+    mine = client(channel)
+    return mine.with_runcontext(idempotency_key=key, **options).run(mine.tasks.get("env.add", version="v1"), x=1)
+
+
+def test_a_key_asks_first_and_creates_if_there_is_none(channel: FakeChannel) -> None:
+    channel.on("RunService/GetRunDetails", NotFoundError("none", Code.NOT_FOUND))
+
+    run = keyed(channel)
+
+    assert run.created is True
+    assert channel.asked("RunService/GetRunDetails")[0].run_id.name == run.name
+    assert _launch._NAME.fullmatch(run.name)
+    assert len(run.name) <= 30
+
+
+def test_a_key_that_was_used_gives_the_run_that_there_is(channel: FakeChannel) -> None:
+    channel.on("RunService/GetRunDetails", existing)
+
+    run = keyed(channel)
+
+    assert run.created is False
+    assert run.done()
+    assert channel.asked("RunService/CreateRun") == []
+    assert channel.asked("DataProxyService/UploadInputs") == []
+
+
+def test_a_key_whose_create_was_tried_twice_can_not_tell(channel: FakeChannel) -> None:
+    channel.attempts = 2
+    channel.on("RunService/GetRunDetails", NotFoundError("none", Code.NOT_FOUND))
+
+    assert keyed(channel).created is None
+
+
+def test_a_key_that_somebody_else_used_meanwhile_gives_their_run(channel: FakeChannel) -> None:
+    channel.on("RunService/GetRunDetails", NotFoundError("none", Code.NOT_FOUND), existing)
+    channel.on("RunService/CreateRun", AlreadyExistsError("exists", Code.ALREADY_EXISTS))
+
+    assert keyed(channel).created is False
+
+
+def test_a_key_names_the_task_and_not_its_version(channel: FakeChannel) -> None:
+    channel.on("RunService/GetRunDetails", NotFoundError("none", Code.NOT_FOUND))
+    first = keyed(channel).name
+    channel.on("TaskService/GetTaskDetails", a_task("v2"))
+
+    assert keyed(channel).name == first
+    assert keyed(channel, "other").name != first
+    assert keyed(channel, project="p2").name != first
+
+
+def test_names_do_not_come_from_the_generator_that_scripts_seed() -> None:
+    names = set()
+    for _ in range(50):
+        random.seed(1)
+        names.add(_launch._new_name())
+
+    assert len(names) == 50
+    assert all(len(name) == 20 and _launch._NAME.fullmatch(name) for name in names)
+
+
+def test_two_processes_with_one_seed_do_not_share_a_name() -> None:
+    code = "import random; random.seed(7); from flyte_lite._launch import _new_name; print(_new_name())"
+
+    names = {subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout for _ in "ab"}
+
+    assert len(names) == 2
+
+
+def test_latest_is_found_first_and_then_kept(channel: FakeChannel) -> None:
+    listed = task_service_pb2.ListTasksResponse()
+    listed.tasks.add().task_id.version = "v9"
+    channel.on("TaskService/ListTasks", listed)
+    task = client(channel).tasks.get("env.add", auto_version="latest")
+    assert channel.calls == []
+
+    assert task.required_args == ("x", "z")
+    assert task.default_input_args == ("y",)
+
+    (listing,) = channel.asked("TaskService/ListTasks")
+    assert listing.request.limit == 1
+    assert listing.request.sort_by.key == "created_at"
+    assert listing.request.filters[0].values == ["env.add"]
+    (asked,) = channel.asked("TaskService/GetTaskDetails")
+    assert asked.task_id.version == "v9"
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({}, "needs either version"),
+        ({"version": "v1", "auto_version": "latest"}, "needs either version"),
+        ({"auto_version": "newest"}, 'the only one known here is "latest"'),
+        ({"auto_version": "current"}, "inside a running task"),
+    ],
+    ids=["neither", "both", "unknown", "current"],
+)
+def test_versions_that_can_not_be_meant(channel: FakeChannel, options: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        client(channel).tasks.get("env.add", **options)
+
+
+def test_an_unknown_version_lists_those_there_are(channel: FakeChannel) -> None:
+    channel.on("TaskService/GetTaskDetails", NotFoundError("no", Code.NOT_FOUND))
+    versions = task_service_pb2.ListVersionsResponse()
+    versions.versions.add(version="v2")
+    versions.versions.add(version="v1")
+    channel.on("TaskService/ListVersions", versions)
+
+    with pytest.raises(RemoteTaskNotFoundError, match=r"env.add version v9 is not deployed in project p, domain d; .* v2, v1"):
+        client(channel).tasks.get("env.add", version="v9").fetch()
+
+
+def test_an_unknown_task_names_what_is_close(channel: FakeChannel) -> None:
+    nothing, some = task_service_pb2.ListTasksResponse(), task_service_pb2.ListTasksResponse()
+    some.tasks.add().task_id.name = "env.add"
+    channel.on("TaskService/ListTasks", nothing, some)
+
+    with pytest.raises(RemoteTaskNotFoundError, match=r"env.ad is not deployed .* env.add"):
+        client(channel).tasks.get("env.ad", auto_version="latest").fetch()
+
+
+def test_a_project_with_nothing_in_it_is_suspected(channel: FakeChannel) -> None:
+    channel.on("TaskService/ListTasks", task_service_pb2.ListTasksResponse())
+
+    with pytest.raises(RemoteTaskNotFoundError, match="nothing is deployed there at all, so check project and domain"):
+        client(channel).tasks.get("env.add", auto_version="latest", project="typo").fetch()
+
+
+def test_no_answer_to_a_second_question_hides_the_first(channel: FakeChannel) -> None:
+    channel.on("TaskService/ListTasks", task_service_pb2.ListTasksResponse(), InvalidArgumentError("no", Code.INVALID_ARGUMENT))
+
+    with pytest.raises(RemoteTaskNotFoundError, match="check name, project and domain"):
+        client(channel).tasks.get("env.add", auto_version="latest").fetch()
+
+
+def test_a_deployed_task_can_not_be_called(channel: FakeChannel) -> None:
+    task = client(channel).tasks.get("env.add", version="v1")
+
+    with pytest.raises(RemoteTaskUsageError, match=r"flyte_lite\.run\(task"):
+        task(x=1)
+    assert repr(task) == "LazyEntity(name=env.add)"
+    with pytest.raises(AttributeError):
+        task.no_such_thing  # noqa: B018
+    assert channel.calls == []
+
+
+def test_a_literal_of_the_task_s_own_default_is_sent_as_it_is(channel: FakeChannel) -> None:
+    odd = a_task()
+    odd.details.spec.default_inputs[0].parameter.default.CopyFrom(literals_pb2.Literal(hash="kept"))
+    channel.on("TaskService/GetTaskDetails", odd)
+
+    launch(channel, x=1)
+
+    assert channel.asked("DataProxyService/UploadInputs")[0].inputs.literals[1].value.hash == "kept"

@@ -1,0 +1,183 @@
+"""Bound classes, and what every object of the model can do."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import pickle
+
+import pytest
+from fakes import FakeChannel
+
+from flyte_lite import _session
+from flyte_lite._client import Client
+from flyte_lite.errors import NotInitializedError, OptionError
+from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
+from flyte_lite.models import ActionPhase
+from flyte_lite.remote import Run, Task
+
+
+@pytest.fixture(autouse=True)
+def no_default() -> None:
+    _session.set_default(None)
+
+
+def details(name: str = "r1", phase: int = 4) -> run_service_pb2.GetRunDetailsResponse:
+    answer = run_service_pb2.GetRunDetailsResponse()
+    answer.details.action.id.name = "a0"
+    answer.details.action.id.run.name = name
+    answer.details.action.id.run.project = "p"
+    answer.details.action.id.run.domain = "d"
+    answer.details.action.status.phase = phase
+    answer.details.run_spec.labels.values["team"] = "ml"
+    return answer
+
+
+def client(channel: FakeChannel) -> Client:
+    return Client._over(channel.session())
+
+
+def test_the_bound_class_makes_plain_objects() -> None:
+    channel = FakeChannel().on("RunService/GetRunDetails", details())
+    bound = client(channel).runs
+
+    run = bound.get("r1")
+
+    assert type(run) is Run
+    assert isinstance(run, Run)
+    assert issubclass(bound, Run)
+    assert bound.__name__ == "Run"
+
+
+def test_the_static_and_the_bound_spelling_are_one_implementation() -> None:
+    channel = FakeChannel().on("RunService/GetRunDetails", details())
+    _session.set_default(channel.session())
+
+    assert Run.get("r1") == client(channel).runs.get("r1")
+    assert channel.calls[0] == channel.calls[1]
+
+
+def test_a_subclass_comes_back_as_itself() -> None:
+    class Mine(Run):
+        pass
+
+    channel = FakeChannel().on("RunService/GetRunDetails", details())
+
+    assert type(Mine.bind(channel.session()).get("r1")) is Mine
+
+
+def test_an_object_keeps_the_session_it_came_through() -> None:
+    first = FakeChannel().on("RunService/GetRunDetails", details()).on("RunService/AbortRun", run_service_pb2.AbortRunResponse())
+    run = client(first).runs.get("r1")
+    _session.set_default(FakeChannel().session())
+
+    run.abort("enough")
+
+    assert first.asked("RunService/AbortRun")[0].reason == "enough"
+
+
+def test_without_init_the_error_says_both_ways_out() -> None:
+    with pytest.raises(NotInitializedError, match=r"Run was used before.*flyte_lite\.init\(.*Client\("):
+        Run.get("r1")
+
+
+def test_signatures_can_be_read_before_init() -> None:
+    assert list(inspect.signature(Task.get).parameters) == ["name", "project", "domain", "version", "auto_version"]
+
+
+@pytest.mark.parametrize("remake", [lambda run: pickle.loads(pickle.dumps(run)), copy.deepcopy], ids=["pickle", "deepcopy"])
+@pytest.mark.parametrize("bound", [True, False], ids=["bound", "plain"])
+def test_objects_pickle_without_their_session(remake: object, bound: bool) -> None:
+    channel = FakeChannel().on("RunService/GetRunDetails", details())
+    made = client(channel).runs.get("r1")
+    run = client(channel).runs(made.pb2) if bound else made
+
+    again = remake(run)  # type: ignore[operator]
+
+    assert type(again) is Run
+    assert again.pb2 == run.pb2
+    with pytest.raises(NotInitializedError):
+        again.sync()
+
+
+def test_a_message_of_somebody_else_is_refused_by_name() -> None:
+    with pytest.raises(TypeError, match=r"expected flyteidl2\.workflow\.Run, got str"):
+        Run("r1")  # type: ignore[arg-type]
+
+
+def test_a_run_without_its_action_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="root action"):
+        Run(run_definition_pb2.Run())
+
+
+def test_what_a_run_shows() -> None:
+    channel = FakeChannel().on("RunService/GetRunDetails", details())
+    run = client(channel).runs.get("r1")
+
+    assert run.name == "r1"
+    assert run.phase is ActionPhase.RUNNING
+    assert run.raw_phase == 4
+    assert not run.done()
+    assert run.pb2.labels == {"team": "ml"}
+    assert run.url == "http://console/v2/domain/d/project/p/runs/r1"
+    assert repr(run) == "Run(name=r1, phase=running, url=http://console/v2/domain/d/project/p/runs/r1)"
+    assert run.to_dict()["action"]["status"]["phase"] == "ACTION_PHASE_RUNNING"
+    assert json.loads(run.to_json()) == run.to_dict()
+
+
+def test_get_takes_another_project_and_domain() -> None:
+    channel = FakeChannel().on("RunService/GetRunDetails", details())
+
+    client(channel).runs.get("r1", project="p2", domain="d2")
+
+    run_id = channel.calls[0][1].run_id
+    assert (run_id.project, run_id.domain) == ("p2", "d2")
+
+
+def test_a_scoped_client_shares_the_channel_and_changes_the_scope() -> None:
+    channel = FakeChannel().on("RunService/GetRunDetails", details())
+    whole = client(channel)
+
+    whole.scoped(project="p2").runs.get("r1")
+    whole.runs.get("r1")
+
+    assert [request.run_id.project for _, request in channel.calls] == ["p2", "p"]
+
+
+def test_details_are_asked_for_anew_until_the_run_has_ended() -> None:
+    channel = FakeChannel().on("RunService/GetRunDetails", details(phase=4), details(phase=4), details(phase=5))
+    run = client(channel).runs.get("r1")
+
+    run.details()
+    assert run.details().done()
+    assert run.details() is run.details()
+    assert run.phase is ActionPhase.SUCCEEDED
+    assert len(channel.calls) == 3
+
+
+def test_aborting_what_is_not_there_is_no_error() -> None:
+    from flyte_lite.errors import Code, NotFoundError
+
+    channel = FakeChannel().on("RunService/GetRunDetails", details())
+    channel.on("RunService/AbortRun", NotFoundError("gone", Code.NOT_FOUND))
+
+    client(channel).runs.get("r1").abort()
+
+    assert channel.asked("RunService/AbortRun")[0].reason == "Manually aborted from the SDK api."
+
+
+def test_only_remote_mode_is_known() -> None:
+    from flyte_lite import with_runcontext
+
+    with pytest.raises(OptionError, match="only launches deployed tasks"):
+        with_runcontext("local")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("phase", list(ActionPhase))
+def test_phases_know_their_number_and_name(phase: ActionPhase) -> None:
+    from flyte_lite.idl.flyteidl2.common import phase_pb2
+
+    assert phase_pb2.ActionPhase.Value(phase.to_protobuf_name()) == phase.to_protobuf_value()
+    assert ActionPhase.from_protobuf(phase.to_protobuf_value()) is phase
+    assert f"{phase}" == str(phase) == phase.value == phase

@@ -1,0 +1,218 @@
+"""Waiting by asking, on a clock that turns by hand."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import FakeChannel, FakeClock
+
+from flyte_lite._clock import Deadline
+from flyte_lite.errors import (
+    ConnectionLostError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnavailableError,
+    WaitTimeoutError,
+)
+from flyte_lite.errors import Code
+from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
+from flyte_lite.models import ActionPhase
+from flyte_lite.remote import Run
+from flyte_lite.remote._waiting import pause, poll
+
+QUEUED, RUNNING, SUCCEEDED, FAILED = 1, 4, 5, 6
+SOME_NEW_PHASE = 42
+
+
+def middle() -> float:
+    return 0.5
+
+
+def a_run(phase: int = QUEUED) -> run_definition_pb2.Run:
+    run = run_definition_pb2.Run()
+    run.action.id.name = "a0"
+    run.action.id.run.name = "r1"
+    run.action.id.run.project = "p"
+    run.action.id.run.domain = "d"
+    run.action.status.phase = phase
+    return run
+
+
+def listed(phase: int) -> run_service_pb2.ListRunsResponse:
+    return run_service_pb2.ListRunsResponse(runs=[a_run(phase)])
+
+
+def test_pauses_grow_with_the_time_waited_and_stay_within_their_limits() -> None:
+    assert pause(0.0, 0.5) == pytest.approx(0.2)
+    assert pause(60.0, 0.5) == pytest.approx(3.0)
+    assert pause(3600.0, 0.5) == pytest.approx(10.0)
+    assert pause(0.0, 0.0) == pytest.approx(0.18)
+    assert pause(0.0, 1.0) == pytest.approx(0.22)
+
+
+def test_an_hour_costs_fewer_than_500_questions_and_the_end_is_seen_in_time() -> None:
+    clock = FakeClock()
+    end = clock.now + 3600
+    asked = []
+
+    def ask() -> bool:
+        asked.append(clock.now)
+        return clock.now >= end
+
+    poll(ask, bool, Deadline(clock, None), draw=middle)
+
+    assert len(asked) < 500
+    assert clock.now - end <= 10.5
+
+
+def test_a_deadline_ends_it_with_none_and_is_not_overslept() -> None:
+    clock = FakeClock()
+
+    assert poll(lambda: False, bool, Deadline(clock, 7.0), draw=middle) is None
+    assert clock.now == pytest.approx(1007.0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnavailableError("away", Code.UNAVAILABLE),
+        ConnectionLostError("reset"),
+        NotFoundError("overloaded", Code.NOT_FOUND),
+    ],
+    ids=["unavailable", "lost", "not found"],
+)
+def test_an_outage_shorter_than_patience_is_waited_out(error: Exception) -> None:
+    clock = FakeClock()
+    back = clock.now + 200
+
+    def ask() -> str:
+        if clock.now < back:
+            raise error
+        return "here"
+
+    assert poll(ask, bool, Deadline(clock, None), draw=middle) == "here"
+
+
+def test_an_outage_longer_than_patience_is_raised_as_it_was() -> None:
+    clock = FakeClock()
+
+    def ask() -> str:
+        raise UnavailableError("away", Code.UNAVAILABLE)
+
+    with pytest.raises(UnavailableError, match="away"):
+        poll(ask, bool, Deadline(clock, None), patience=300, draw=middle)
+    assert 1300 < clock.now < 1330
+
+
+def test_only_consecutive_failures_spend_the_patience() -> None:
+    clock = FakeClock()
+    answers = iter([False, None] * 300)
+
+    def ask() -> bool:
+        clock.now += 5
+        answer = next(answers, True)
+        if answer is None:
+            raise UnavailableError("away", Code.UNAVAILABLE)
+        return answer
+
+    assert poll(ask, bool, Deadline(clock, None), patience=30, draw=middle) is True
+
+
+def test_what_does_not_pass_by_itself_is_raised_at_once() -> None:
+    clock = FakeClock()
+
+    def ask() -> str:
+        raise PermissionDeniedError("no", Code.PERMISSION_DENIED)
+
+    with pytest.raises(PermissionDeniedError):
+        poll(ask, bool, Deadline(clock, None), draw=middle)
+    assert clock.slept == []
+
+
+def test_a_bug_of_ours_is_not_taken_for_an_outage() -> None:
+    with pytest.raises(ZeroDivisionError):
+        poll(lambda: 1 / 0, bool, Deadline(FakeClock(), None), draw=middle)
+
+
+def test_wait_asks_at_once_and_keeps_the_state_it_saw() -> None:
+    channel = FakeChannel().on("RunService/ListRuns", listed(RUNNING), listed(SUCCEEDED))
+    run = Run(a_run(), channel.session())
+
+    run.wait(quiet=True)
+
+    assert run.phase is ActionPhase.SUCCEEDED
+    assert channel.clock.slept[0] < 0.3
+    assert len(channel.asked("RunService/ListRuns")) == 2
+
+
+def test_wait_on_a_finished_run_asks_nothing() -> None:
+    channel = FakeChannel()
+
+    Run(a_run(FAILED), channel.session()).wait(quiet=True)
+
+    assert channel.calls == []
+
+
+def test_wait_for_running_is_content_with_running() -> None:
+    channel = FakeChannel().on("RunService/ListRuns", listed(QUEUED), listed(RUNNING))
+    run = Run(a_run(), channel.session())
+
+    run.wait(quiet=True, wait_for="running")
+
+    assert run.phase is ActionPhase.RUNNING
+
+
+def test_a_phase_that_we_do_not_know_is_not_an_end() -> None:
+    channel = FakeChannel().on("RunService/ListRuns", listed(SOME_NEW_PHASE), listed(SUCCEEDED))
+    run = Run(a_run(), channel.session())
+
+    run.wait(quiet=True)
+
+    assert run.done()
+
+
+def test_an_end_time_is_not_an_end() -> None:
+    restarted = listed(RUNNING)
+    restarted.runs[0].action.status.end_time.seconds = 5
+    channel = FakeChannel().on("RunService/ListRuns", restarted, listed(SUCCEEDED))
+    run = Run(a_run(), channel.session())
+
+    run.wait(quiet=True)
+
+    assert run.phase is ActionPhase.SUCCEEDED
+
+
+def test_a_wait_that_takes_too_long_says_what_was_seen_and_that_the_run_goes_on() -> None:
+    channel = FakeChannel().on("RunService/ListRuns", listed(RUNNING))
+    run = Run(a_run(), channel.session())
+
+    with pytest.raises(WaitTimeoutError, match=r"run r1 after 3 s: it is running\. The run goes on") as caught:
+        run.wait(quiet=True, timeout=3)
+
+    assert caught.value.phase == "running"
+    assert isinstance(caught.value, TimeoutError)
+
+
+def test_a_server_that_can_not_search_by_name_is_asked_otherwise_from_then_on() -> None:
+    from flyte_lite.errors import InvalidArgumentError
+
+    details = run_service_pb2.GetActionDetailsResponse()
+    details.details.status.phase = RUNNING
+    ended = run_service_pb2.GetActionDetailsResponse()
+    ended.details.status.phase = SUCCEEDED
+    channel = FakeChannel()
+    channel.on("RunService/ListRuns", InvalidArgumentError("no such field", Code.INVALID_ARGUMENT))
+    channel.on("RunService/GetActionDetails", details, details, ended)
+    run = Run(a_run(), channel.session())
+
+    run.wait(quiet=True)
+
+    assert len(channel.asked("RunService/ListRuns")) == 1
+    assert len(channel.asked("RunService/GetActionDetails")) == 3
+
+
+def test_an_unknown_wait_for_is_refused_before_anything_is_asked() -> None:
+    channel = FakeChannel()
+
+    with pytest.raises(ValueError, match="terminal"):
+        Run(a_run(), channel.session()).wait(wait_for="finished")  # type: ignore[arg-type]
+    assert channel.calls == []
