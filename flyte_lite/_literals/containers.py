@@ -6,10 +6,10 @@ What is taken beyond the official SDK: any sequence but a text for a list, any m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from flyte_lite._literals.kinds import Kind, Plan
-from flyte_lite._literals.misfit import Misfit, key_path, unexpected
+from flyte_lite._literals.misfit import each, unexpected
 from flyte_lite._literals.shapes import misread
 
 if TYPE_CHECKING:
@@ -36,22 +36,8 @@ def _list_encoder(literal_type: LiteralType, plan: Plan) -> Encoder:
         if type(value) is not list and (strict or not is_list(value)):
             raise unexpected("list", value)
         into.collection.SetInParent()
-        literals = into.collection.literals
-        add = literals.add
-        wrong: Optional[Misfit] = None
-        items = iter(value)
-        # The inner loop goes on where the last misfit stopped it; entering `try` for each item would cost more.
-        while True:
-            try:
-                for item in items:
-                    encode_item(item, add())
-                break
-            except Misfit as misfit:
-                wrong = misfit.at(f"[{len(literals) - 1}]").joined(wrong)
-                if wrong.full:
-                    break
-        if wrong is not None:
-            raise wrong
+        add = into.collection.literals.add
+        each(enumerate(value), lambda _, item: encode_item(item, add()))
 
     return encode
 
@@ -63,20 +49,8 @@ def _list_decoder(literal_type: LiteralType, plan: Plan) -> Decoder:
         if literal.WhichOneof("value") != "collection":
             raise misread("list", literal)
         made: list[Any] = []
-        wrong: Optional[Misfit] = None
-        items = iter(literal.collection.literals)
-        while True:
-            try:
-                for item in items:
-                    made.append(decode_item(item))
-                break
-            except Misfit as misfit:
-                wrong = misfit.at(f"[{len(made)}]").joined(wrong)
-                if wrong.full:
-                    break
-                made.append(None)
-        if wrong is not None:
-            raise wrong
+        append = made.append
+        each(enumerate(literal.collection.literals), lambda _, item: append(decode_item(item)))
         return made
 
     return decode
@@ -91,25 +65,14 @@ def _dict_encoder(literal_type: LiteralType, plan: Plan) -> Encoder:
             raise unexpected("dict", value)
         into.map.SetInParent()
         literals = into.map.literals
-        wrong: Optional[Misfit] = None
-        key: Any = None
-        items = iter(value.items())
-        while True:
-            try:
-                for key, item in items:
-                    encode_item(item, literals[key if type(key) is str and key.isascii() else _key(key)])
-                break
-            except Misfit as misfit:
-                wrong = misfit.at(key_path(key)).joined(wrong)
-                if wrong.full:
-                    break
-        if wrong is not None:
-            raise wrong
+        each(value.items(), lambda key, item: encode_item(item, literals[_key(key)]))
 
     return encode
 
 
 def _key(key: Any) -> str:
+    if type(key) is str and key.isascii():
+        return key
     if not isinstance(key, str):
         raise unexpected("a str as key", key)
     try:
@@ -127,17 +90,9 @@ def _dict_decoder(literal_type: LiteralType, plan: Plan) -> Decoder:
             raise misread("dict", literal)
         literals = literal.map.literals
         made: dict[str, Any] = {}
-        wrong: Optional[Misfit] = None
         # The wire keeps no order; sorted, the same literal always reads the same.
-        for key in sorted(literals):
-            try:
-                made[key] = decode_item(literals[key])
-            except Misfit as misfit:
-                wrong = misfit.at(key_path(key)).joined(wrong)
-                if wrong.full:
-                    break
-        if wrong is not None:
-            raise wrong
+        pairs = ((key, literals[key]) for key in sorted(literals))
+        each(pairs, lambda key, item: made.__setitem__(key, decode_item(item)))
         return made
 
     return decode

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import enum
 import typing
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from flyte_lite._literals.enums import DynamicEnum
 from flyte_lite._literals.kinds import MAX_DEPTH
-from flyte_lite._literals.misfit import Misfit, key_path, unexpected
+from flyte_lite._literals.misfit import Misfit, each, unexpected
 from flyte_lite._literals.types import UNIONS, named
 
 # Makes a value fit, or raises Misfit.
@@ -98,12 +99,7 @@ def _list(item_fit: _Fit) -> _Fit:
         if not isinstance(value, list):
             raise unexpected("list", value)
         made: list[Any] = []
-        try:
-            for item in value:
-                made.append(item_fit(item))
-        except Misfit as misfit:
-            misfit.at(f"[{len(made)}]")
-            raise
+        each(enumerate(value), lambda _, item: made.append(item_fit(item)))
         return made
 
     return fit
@@ -114,13 +110,7 @@ def _dict(item_fit: _Fit) -> _Fit:
         if not isinstance(value, dict):
             raise unexpected("dict", value)
         made: dict[str, Any] = {}
-        key: Optional[str] = None
-        try:
-            for key, item in value.items():
-                made[key] = item_fit(item)
-        except Misfit as misfit:
-            misfit.at(key_path(key))
-            raise
+        each(value.items(), lambda key, item: made.__setitem__(key, item_fit(item)))
         return made
 
     return fit
@@ -134,10 +124,8 @@ def _union(annotation: Any, members: list[_Fit]) -> _Fit:
         if type(value) in classes:
             return value
         for member in members:
-            try:
+            with contextlib.suppress(Misfit):
                 return member(value)
-            except Misfit:
-                pass
         raise unexpected(named(annotation), value)
 
     return fit

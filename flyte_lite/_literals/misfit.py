@@ -6,7 +6,8 @@ import datetime
 import enum
 import json
 import reprlib
-from typing import Callable, Optional, Union
+from collections.abc import Iterable
+from typing import Any, Callable, Optional, Union
 
 from flyte_lite.errors import LiteralError
 
@@ -53,6 +54,25 @@ class Misfit(Exception):
             return LiteralError(told[0][1], told[0][0])
         more = ["and more"] if self.full else []
         return LiteralError("; ".join([f"{where}: {problem}" if where else problem for where, problem in told] + more))
+
+
+def each(pairs: Iterable[tuple[Any, Any]], visit: Callable[[Any, Any], None]) -> None:
+    """Visit every index or key with its element; what is wrong with some of them is raised as one misfit at the end."""
+    rest = iter(pairs)
+    key: Any = None
+    wrong: Optional[Misfit] = None
+    # The loop goes on where the last misfit stopped it, which is cheaper than to enter `try` for each element.
+    while True:
+        try:
+            for key, element in rest:
+                visit(key, element)
+            break
+        except Misfit as misfit:
+            wrong = misfit.at(key_path(key)).joined(wrong)
+            if wrong.full:
+                break
+    if wrong is not None:
+        raise wrong
 
 
 def unexpected(expected: str, value: object, why: str = "") -> Misfit:

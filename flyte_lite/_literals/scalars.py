@@ -66,7 +66,7 @@ def _float(value: Any, strict: bool) -> float:
         made = float(value)
     except OverflowError:
         made = math.inf
-    if made != value and value == value:
+    if made != value and not math.isnan(made):
         raise unexpected("float", value, ", which no float is exactly")
     return made
 

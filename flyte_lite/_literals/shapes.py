@@ -26,7 +26,7 @@ def misread(expected: str, literal: Literal) -> Misfit:
 
 def _which(literal: Literal) -> str:
     """The innermost field that is set; of a binary also its format."""
-    which = literal.WhichOneof("value") or ""
+    which: str = literal.WhichOneof("value") or ""
     if which == "scalar":
         which = literal.scalar.WhichOneof("value") or ""
     if which == "binary" and literal.scalar.binary.tag in ("", "msgpack"):

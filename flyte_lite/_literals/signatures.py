@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import typing
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from flyte_lite._literals.types import literal_type, named
@@ -48,23 +50,27 @@ def function_interface(function: Callable[..., Any]) -> FunctionInterface:
     types_of: dict[str, LiteralType] = {}
     defaults: dict[str, Literal] = {}
     for name, parameter in inspect.signature(function).parameters.items():
-        try:
+        with _noted(problems):
             inputs[name] = _input(function, parameter)
             types_of[name] = literal_type(inputs[name], name)
             if parameter.default is not parameter.empty:
-                defaults[name] = to_literal(parameter.default, types_of[name], f"{name}, by default")
-        except LiteralError as error:
-            problems.append(error)
+                defaults[name] = to_literal(parameter.default, types_of[name], f"default of {name}")
     outputs: dict[str, Any] = {}
-    try:
+    with _noted(problems):
         outputs = _outputs(function)
         types_of.update({name: literal_type(annotation, "return") for name, annotation in outputs.items()})
-    except LiteralError as error:
-        problems.append(error)
     if problems:
         raise problems[0] if len(problems) == 1 else LiteralError("; ".join(map(str, problems)))
     interface = interface_pb2.TypedInterface(inputs=_variables(inputs, types_of), outputs=_variables(outputs, types_of))
     return FunctionInterface(interface, defaults, inputs, outputs)
+
+
+@contextlib.contextmanager
+def _noted(problems: list[LiteralError]) -> Iterator[None]:
+    try:
+        yield
+    except LiteralError as error:
+        problems.append(error)
 
 
 def _variables(names: dict[str, Any], types_of: dict[str, LiteralType]) -> interface_pb2.VariableMap:
@@ -120,8 +126,6 @@ def _enclosing(function: Callable[..., Any]) -> Optional[dict[str, Any]]:
         return None
     found = {}
     for name, cell in zip(code.co_freevars, cells):
-        try:
+        with contextlib.suppress(ValueError):  # not assigned yet
             found[name] = cell.cell_contents
-        except ValueError:  # not assigned yet
-            pass
     return found

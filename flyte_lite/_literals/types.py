@@ -75,7 +75,9 @@ def _type(annotation: Any, depth: int) -> LiteralType:
     else:
         build = _GENERIC.get(typing.get_origin(annotation))
         if build is None:
-            raise Misfit(f"values of {named(annotation)} can't be passed yet{_hint(annotation)}")
+            of = {list: "; say of what, such as list[int]", dict: "; say of what, such as dict[str, int]"}
+            hint = next((text for cls, text in of.items() if annotation is cls), "")
+            raise Misfit(f"values of {named(annotation)} can't be passed yet{hint}")
         build(annotation, made, depth + 1)
     return made
 
@@ -93,11 +95,10 @@ def _names(annotation: type[enum.Enum]) -> list[str]:
 
 
 def _list(annotation: Any, made: LiteralType, depth: int) -> None:
+    # `List` without an element type has the same origin.
     (item,) = typing.get_args(annotation) or (Any,)
-    if item is type(None) or item is None:
+    if item is None or item is type(None):
         raise Misfit("a list of None can't be passed; Flyte has no such type")
-    if isinstance(item, typing.TypeVar):  # List without an element type, on Python 3.9
-        raise Misfit(f"values of {named(annotation)} can't be passed yet{_hint(list)}")
     made.collection_type.CopyFrom(_type(item, depth))
 
 
@@ -131,19 +132,11 @@ def _annotated(annotation: Any, made: LiteralType, depth: int) -> None:
     made.CopyFrom(_type(_strip(annotation), depth))
 
 
-def _hint(annotation: Any) -> str:
-    bare = {list: "list[int]", dict: "dict[str, int]", typing.List: "List[int]", typing.Dict: "Dict[str, int]"}
-    try:
-        return f"; say of what, such as {bare[annotation]}"
-    except (KeyError, TypeError):  # TypeError: not hashable
-        return ""
-
-
 _GENERIC: dict[Any, Callable[[Any, LiteralType, int], None]] = {
     list: _list,
     dict: _dict,
     typing.Literal: _choice,
     # typing.Annotated is what get_origin gives for it since 3.9.
     typing.Annotated: _annotated,
-    **{union: _union for union in UNIONS},
+    **dict.fromkeys(UNIONS, _union),
 }

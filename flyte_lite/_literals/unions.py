@@ -6,6 +6,7 @@ rules; else the only one that takes it by ours. Several are an error, because th
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
@@ -148,13 +149,12 @@ def _decoder(literal_type: LiteralType, plan: Plan) -> Decoder:
         return [found] if found else by_tag.get(of.structure.tag or plan.kind(of).tag, [])
 
     def first(literal: Literal, readers: list[Decoder]) -> Any:
-        wrong: Optional[Misfit] = None
+        if len(readers) == 1:
+            return readers[0](literal)
         for read in readers:
-            try:
+            with contextlib.suppress(Misfit):
                 return read(literal)
-            except Misfit as misfit:
-                wrong = misfit
-        raise wrong if wrong and len(readers) == 1 else misread(plan.describe(literal_type), literal)
+        raise misread(plan.describe(literal_type), literal)
 
     return decode
 
