@@ -43,15 +43,15 @@ def _fit(annotation: Any, depth: int) -> _Fit:
     if hasattr(annotation, "__metadata__"):
         annotation = annotation.__origin__
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is list:
+    if origin is list and args:
         return _list(_fit(args[0], depth + 1))
-    if origin is dict:
+    if origin is dict and args:
         return _dict(_fit(args[1], depth + 1))
     if origin in UNIONS:
         return _union(annotation, [_fit(member, depth + 1) for member in args])
     if origin is typing.Literal:
         return _choice(annotation, args)
-    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+    if origin is None and isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return _member(annotation)
     if annotation is datetime.date:
         return _date

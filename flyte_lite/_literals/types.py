@@ -68,12 +68,15 @@ def _type(annotation: Any, depth: int) -> LiteralType:
     made = types_pb2.LiteralType()
     if annotation is None:
         annotation = type(None)
-    if isinstance(annotation, type) and annotation in _SIMPLE:
-        made.simple = _SIMPLE[annotation]  # type: ignore[assignment]  # the stub wants the enum's own type
-    elif isinstance(annotation, type) and issubclass(annotation, enum.Enum):
-        made.enum_type.values.extend(_names(annotation))
+    origin = typing.get_origin(annotation)
+    # In Python 3.9 and 3.10 list[int] passes for a class.
+    cls = annotation if origin is None and isinstance(annotation, type) else object
+    if cls in _SIMPLE:
+        made.simple = _SIMPLE[cls]  # type: ignore[assignment]  # the stub wants the enum's own type
+    elif issubclass(cls, enum.Enum):
+        made.enum_type.values.extend(_names(cls))
     else:
-        build = _GENERIC.get(typing.get_origin(annotation))
+        build = _GENERIC.get(origin)
         if build is None:
             of = {list: "; say of what, such as list[int]", dict: "; say of what, such as dict[str, int]"}
             hint = next((text for cls, text in of.items() if annotation is cls), "")

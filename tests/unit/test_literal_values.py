@@ -10,12 +10,14 @@ import enum
 import fractions
 import json
 import math
+import numbers
 import pickle
 import subprocess
 import sys
 from typing import Any, Callable, Literal, Optional, Union
 
 import pytest
+from google.protobuf.internal import api_implementation
 
 from flyte_lite._literals import DynamicEnum, describe, from_literal, hydrate, to_literal
 from flyte_lite._literals.kinds import MAX_DEPTH
@@ -143,6 +145,44 @@ def test_a_value_comes_back(value: Any, annotation: Any, back: Any) -> None:
     assert got == back
     assert type(got) in (type(back), DynamicEnum)
     assert math.copysign(1, got) == math.copysign(1, back) if isinstance(back, float) else True
+
+
+class Whole:
+    """A number as numpy's are: Integral, and no int."""
+
+    def __int__(self) -> int:
+        return 7
+
+
+class Half:
+    """A number as numpy's are: Real, and no float."""
+
+    def __float__(self) -> float:
+        return 0.5
+
+    __eq__ = (0.5).__eq__
+    __hash__ = (0.5).__hash__
+
+
+numbers.Integral.register(Whole)
+numbers.Real.register(Half)
+Truth = type("bool_", (), {"__module__": "numpy", "__bool__": lambda self: True})
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "back"),
+    [
+        (Whole(), int, 7),
+        (Half(), float, 0.5),
+        (Truth(), bool, True),
+        ([Whole(), 1], list[int], [7, 1]),
+        (Half(), Union[int, float, str], 0.5),
+        ([Truth(), None], list[Optional[bool]], [True, None]),
+    ],
+    ids=["int", "float", "bool", "in a list", "in a union", "in a list of unions"],
+)
+def test_numbers_of_numpy_are_numbers(value: Any, annotation: Any, back: Any) -> None:
+    assert json.dumps(roundtrip(value, annotation)) == json.dumps(back)
 
 
 @pytest.mark.parametrize(
@@ -339,6 +379,8 @@ class TestDepth:
 
     @pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 1500])
     def test_a_deeper_type_is_an_error(self, into: list[Any], around: list[Any], depth: int) -> None:
+        if depth > 1000 and api_implementation.Type() == "python":
+            pytest.skip("protobuf in pure Python can't make such a message")
         declared = nested(depth, *into)
 
         with pytest.raises(LiteralError, match="v: its type is nested more than 30 levels deep"):
@@ -358,7 +400,7 @@ def test_wrong_values_deep_in_unions_are_found_in_reasonable_time() -> None:
 
     def count(frame: Any, event: str, arg: Any) -> None:
         nonlocal calls
-        calls += event == "call"
+        calls += event == "call" and "_literals" in frame.f_code.co_filename
 
     before = sys.getprofile()
     sys.setprofile(count)
@@ -388,7 +430,12 @@ def test_wrong_values_deep_in_unions_are_found_in_reasonable_time() -> None:
         pytest.param({"scalar": {"primitive": {"integer": 1}}}, bool, "expected bool, got int 1", id="int for bool"),
         pytest.param({"scalar": {"none_type": {}}}, int, "expected int, got None", id="None for int"),
         pytest.param({"collection": {"literals": [{}, {}]}}, int, "expected int, got a list of 2", id="list for int"),
-        pytest.param({"map": {"literals": {"a": {}}}}, list[int], "expected list, got a dict of 1", id="dict for list"),
+        pytest.param(
+            {"map": literals_pb2.LiteralMap(literals={"a": literals_pb2.Literal()})},
+            list[int],
+            "expected list, got a dict of 1",
+            id="dict for list",
+        ),
         pytest.param({"collection": {}}, dict[str, int], "expected dict, got a list of 0", id="list for dict"),
         pytest.param(
             {"scalar": {"primitive": {"datetime": {"seconds": 10**15}}}},

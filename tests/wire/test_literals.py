@@ -192,7 +192,8 @@ def test_values_are_written_with_the_official_bytes(name: str) -> None:
 
     literal = to_literal(value_of(case), type_of(case))
 
-    assert raw(literal) == base64.b64decode(case["literal_b64"])
+    # Not the recorded bytes themselves: protobuf in C and in Python put the entries of a map in different orders.
+    assert raw(literal) == raw(literal_of(case))
 
 
 @pytest.mark.parametrize("name", [name for name in those(ALL, "literal_type_b64", "encode_error") if name not in WRITE])
@@ -210,7 +211,7 @@ def test_what_is_taken_beyond_the_official_sdk_is_the_literal_of_what_was_meant(
     literal = to_literal(value_of(case), type_of(case))
 
     assert raw(literal) == raw(to_literal(eval(WRITE[name].instead, names(case)), type_of(case)))
-    assert raw(literal) != base64.b64decode(case.get("literal_b64", "")), "no deviation any more"
+    assert "literal_b64" not in case or raw(literal) != raw(literal_of(case)), "no deviation any more"
     if "task_plain" in case:
         assert same(plain(hydrate(from_literal(literal, type_of(case)), annotation_of(case))), case["task_plain"])
 
