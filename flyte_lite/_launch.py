@@ -211,7 +211,8 @@ def run(task: Deployed, /, *args: Any, **inputs: Any) -> Run:
 
     Args:
         task: From `remote.Task.get`.
-        *args: Inputs in the order of the task's interface.
+        *args: Inputs in the order of the task's interface. Tasks deployed by the official SDK have it sorted by name,
+            whatever the function says, so names are the safer way.
         **inputs: Inputs by name.
 
     Returns:

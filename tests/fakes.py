@@ -56,7 +56,9 @@ class FakeChannel:
         self._answers[method] = list(answers)
         return self
 
-    def unary(self, method: Method[Any, Any], request: Any, *, deadline: Deadline, repeatable: bool = False) -> Reply[Any]:
+    def unary(
+        self, method: Method[Any, Any], request: Any, *, deadline: Deadline, repeatable: bool = False
+    ) -> Reply[Any]:
         if deadline.canceled:
             raise CanceledError("canceled", Code.CANCELED)
         if deadline.expired:

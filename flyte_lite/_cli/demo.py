@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from flyte_lite._client import Client
 from flyte_lite._console import say
 from flyte_lite._version import __version__
@@ -19,6 +21,7 @@ def run() -> int:
         @box.task(name="greetings.hello", version="v1")
         def hello(name: str, times: int = 1) -> str:
             print(f"greeting {name}")
+            time.sleep(0.5)
             return ", ".join([f"hello {name}"] * times)
 
         @box.task(name="greetings.statistics", version="v1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Optional, SupportsIndex, Union, overload
 
@@ -22,6 +23,7 @@ _GET_ACTION_DATA: Method[dataproxy_service_pb2.GetActionDataRequest, dataproxy_s
     Method(dataproxy_service_pb2, "DataProxyService", "GetActionData")
 )
 _OPERATION_GET_ACTION_DATA = 3
+_POSITION = re.compile(r"o\d+")
 
 
 def fetch(
@@ -101,7 +103,7 @@ class ActionInputs(dict[str, Any]):
 
 
 class ActionOutputs(tuple[Any, ...]):
-    """Outputs in the order of the task's interface: a tuple, whose items also go by name.
+    """Outputs in the order in which the task returned them: a tuple, whose items also go by name.
 
     `outputs[0]`, `outputs.o0` and `outputs["o0"]` are the same; a task that names its outputs otherwise has them under
     these names too. A value that can't be read raises only when it is asked for.
@@ -138,6 +140,9 @@ class ActionOutputs(tuple[Any, ...]):
         """
         found = {item.name: item.value for item in pb2.literals}
         entries = [entry for entry in interface.outputs.variables if entry.key in found]
+        if all(_POSITION.fullmatch(entry.key) for entry in entries):
+            # Deployed interfaces are sorted as text, where o10 comes before o2.
+            entries.sort(key=lambda entry: int(entry.key[1:]))
         return cls(
             pb2,
             [_read(entry.key, found[entry.key], entry.value) for entry in entries],

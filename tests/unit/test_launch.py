@@ -178,7 +178,9 @@ def test_the_cluster_is_asked_for_once(channel: FakeChannel) -> None:
 
 
 def test_a_cluster_elsewhere_gets_the_upload(channel: FakeChannel) -> None:
-    channel.on("ClusterService/SelectCluster", payload_pb2.SelectClusterResponse(cluster_endpoint="https://c1.example.com"))
+    channel.on(
+        "ClusterService/SelectCluster", payload_pb2.SelectClusterResponse(cluster_endpoint="https://c1.example.com")
+    )
 
     launch(channel, x=1)
 
@@ -190,7 +192,9 @@ def test_a_cluster_elsewhere_gets_the_upload(channel: FakeChannel) -> None:
 
 def test_a_cluster_never_takes_the_call_from_https_to_http(channel: FakeChannel) -> None:
     channel.origin = channel.origin._replace(scheme="https", port=443)
-    channel.on("ClusterService/SelectCluster", payload_pb2.SelectClusterResponse(cluster_endpoint="http://c1.example.com"))
+    channel.on(
+        "ClusterService/SelectCluster", payload_pb2.SelectClusterResponse(cluster_endpoint="http://c1.example.com")
+    )
 
     launch(channel, x=1)
 
@@ -369,7 +373,9 @@ def test_names_do_not_come_from_the_generator_that_scripts_seed() -> None:
 def test_two_processes_with_one_seed_do_not_share_a_name() -> None:
     code = "import random; random.seed(7); from flyte_lite._launch import _new_name; print(_new_name())"
 
-    names = {subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout for _ in "ab"}
+    names = {
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout for _ in "ab"
+    }
 
     assert len(names) == 2
 
@@ -414,7 +420,9 @@ def test_an_unknown_version_lists_those_there_are(channel: FakeChannel) -> None:
     versions.versions.add(version="v1")
     channel.on("TaskService/ListVersions", versions)
 
-    with pytest.raises(RemoteTaskNotFoundError, match=r"env.add version v9 is not deployed in project p, domain d; .* v2, v1"):
+    with pytest.raises(
+        RemoteTaskNotFoundError, match=r"env.add version v9 is not deployed in project p, domain d; .* v2, v1"
+    ):
         client(channel).tasks.get("env.add", version="v9").fetch()
 
 
@@ -435,7 +443,9 @@ def test_a_project_with_nothing_in_it_is_suspected(channel: FakeChannel) -> None
 
 
 def test_no_answer_to_a_second_question_hides_the_first(channel: FakeChannel) -> None:
-    channel.on("TaskService/ListTasks", task_service_pb2.ListTasksResponse(), InvalidArgumentError("no", Code.INVALID_ARGUMENT))
+    channel.on(
+        "TaskService/ListTasks", task_service_pb2.ListTasksResponse(), InvalidArgumentError("no", Code.INVALID_ARGUMENT)
+    )
 
     with pytest.raises(RemoteTaskNotFoundError, match="check name, project and domain"):
         client(channel).tasks.get("env.add", auto_version="latest").fetch()

@@ -68,7 +68,11 @@ def test_a_subclass_comes_back_as_itself() -> None:
 
 
 def test_an_object_keeps_the_session_it_came_through() -> None:
-    first = FakeChannel().on("RunService/GetRunDetails", details()).on("RunService/AbortRun", run_service_pb2.AbortRunResponse())
+    first = (
+        FakeChannel()
+        .on("RunService/GetRunDetails", details())
+        .on("RunService/AbortRun", run_service_pb2.AbortRunResponse())
+    )
     run = client(first).runs.get("r1")
     _session.set_default(FakeChannel().session())
 
@@ -86,7 +90,9 @@ def test_signatures_can_be_read_before_init() -> None:
     assert list(inspect.signature(Task.get).parameters) == ["name", "project", "domain", "version", "auto_version"]
 
 
-@pytest.mark.parametrize("remake", [lambda run: pickle.loads(pickle.dumps(run)), copy.deepcopy], ids=["pickle", "deepcopy"])
+@pytest.mark.parametrize(
+    "remake", [lambda run: pickle.loads(pickle.dumps(run)), copy.deepcopy], ids=["pickle", "deepcopy"]
+)
 @pytest.mark.parametrize("bound", [True, False], ids=["bound", "plain"])
 def test_objects_pickle_without_their_session(remake: object, bound: bool) -> None:
     channel = FakeChannel().on("RunService/GetRunDetails", details())
@@ -119,7 +125,7 @@ def test_what_a_run_shows() -> None:
     assert run.phase is ActionPhase.RUNNING
     assert run.raw_phase == 4
     assert not run.done()
-    assert run.pb2.labels == {"team": "ml"}
+    assert dict(run.pb2.labels) == {"team": "ml"}
     assert run.url == "http://console/v2/domain/d/project/p/runs/r1"
     assert repr(run) == "Run(name=r1, phase=running, url=http://console/v2/domain/d/project/p/runs/r1)"
     assert run.to_dict()["action"]["status"]["phase"] == "ACTION_PHASE_RUNNING"

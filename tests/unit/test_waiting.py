@@ -7,13 +7,13 @@ from fakes import FakeChannel, FakeClock
 
 from flyte_lite._clock import Deadline
 from flyte_lite.errors import (
+    Code,
     ConnectionLostError,
     NotFoundError,
     PermissionDeniedError,
     UnavailableError,
     WaitTimeoutError,
 )
-from flyte_lite.errors import Code
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from flyte_lite.models import ActionPhase
 from flyte_lite.remote import Run
