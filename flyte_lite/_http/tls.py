@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Optional
 
 from flyte_lite.errors import ConfigError
@@ -41,7 +42,7 @@ class TlsPolicy:
             return context
         path, origin = self._trusted(environ) or (default_roots, "certifi")
         try:
-            if os.path.isdir(path):
+            if Path(path).is_dir():
                 context.load_verify_locations(capath=path)
             else:
                 context.load_verify_locations(cafile=path)

@@ -13,7 +13,6 @@ import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
 from typing import Any, NamedTuple, NoReturn, Optional, Union
 
 import requests
@@ -67,7 +66,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
         if tls is not None:
             context = tls.context(requests.utils.DEFAULT_CA_BUNDLE_PATH)
             context.sslsocket_class = TimedSSLSocket
-            if int(version("urllib3").partition(".")[0]) < 2:
+            if str(getattr(urllib3, "__version__", "")).startswith("1."):
                 # It compares names itself, and gives none for an address to a context that would.
                 context.check_hostname = False
             self._tls = {"ssl_context": context, "cert_reqs": "CERT_REQUIRED" if tls.verify else "CERT_NONE"}
@@ -216,7 +215,11 @@ class Transport:
     def close(self) -> None:
         """Close idle connections; the transport can be used again."""
         with self._lock:
-            adapters, self._adapters, self._routes = self._adapters, {}, {}
+            adapters, self._adapters = self._adapters, {}
+            routes, self._routes = self._routes, {}
+        # urllib3 2 leaves it to the garbage collector to close the pools of a manager, and that may take its time.
+        for route in routes.values():
+            route.pool.close()
         for adapter in adapters.values():
             adapter.close()
 
@@ -271,7 +274,7 @@ class Transport:
 def _proxy_for(origin: Origin, environ: Mapping[str, str]) -> Optional[str]:
     found = {}
     for key in ("http", "https", "all"):
-        # In a CGI program HTTP_PROXY may come from a request's `Proxy` header, so there only the lower-case name counts.
+        # In a CGI program HTTP_PROXY may come from a request's `Proxy` header; there the lower-case name counts.
         upper = None if key == "http" and "REQUEST_METHOD" in environ else environ.get(f"{key}_proxy".upper())
         value = environ.get(f"{key}_proxy") or upper
         if value:
