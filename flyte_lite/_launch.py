@@ -350,9 +350,9 @@ def _inputs(
     for name, kind in declared.items():
         if name in values:
             try:
-                literals[name] = _literals.to_literal(values[name], kind)
+                literals[name] = _literals.to_literal(values[name], kind, name)
             except LiteralError as error:
-                problems.append(f"{name}{error.path}: {error.problem}")
+                problems.append(str(error))
         elif name in defaults:
             literals[name] = defaults[name]
         elif _takes_none(kind):

@@ -52,16 +52,16 @@ class Unreadable:
         self.error = error
 
     def __repr__(self) -> str:
-        return f"<unreadable: {self.error.problem}>"
+        return f"<unreadable: {self.error}>"
 
 
 def _read(name: str, literal: literals_pb2.Literal, variable: Optional[interface_pb2.Variable]) -> Any:
     if variable is None:
         return Unreadable(LiteralError("the task's interface does not declare it", name))
     try:
-        return _literals.from_literal(literal, variable.type)
+        return _literals.from_literal(literal, variable.type, name)
     except LiteralError as error:
-        return Unreadable(LiteralError(error.problem, f"{name}{error.path}"))
+        return Unreadable(error)
 
 
 def _given(value: Any) -> Any:
