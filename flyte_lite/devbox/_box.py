@@ -49,6 +49,7 @@ class Devbox:
     It starts as the real one does, with the project `flytesnacks` and the domains development, staging and production.
     Everything is in memory and gone when it is closed. Each attempt of a task runs in an interpreter of its own, which
     gets the function by value, with what it uses of its module; other modules are imported there from the same path.
+    Its environment tells it `RUN_NAME`, `ACTION_NAME` and `FLYTE_ATTEMPT_NUMBER` (from 0).
     Nobody has to sign in, so keep it on an address that only you can reach.
 
     Args:

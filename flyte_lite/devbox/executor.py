@@ -34,12 +34,15 @@ class Executor:
         self._closed = False
 
     def submit(self, key: ActionKey) -> None:
-        """Take up an action that was created. Nothing happens if it has no function here, or the executor is closed."""
+        """Take up an action that was created.
+
+        Nothing happens if it has no function here, was aborted already, or the executor is closed.
+        """
         undertaking = Undertaking.of(self._state, key)
         if undertaking is None or undertaking.use_cache():
             return
         with self._lock:
-            if self._closed:
+            if self._closed or undertaking.is_over():
                 return
             self._open[key] = undertaking
             undertaking.tell_queued()

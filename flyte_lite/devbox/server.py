@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import traceback
 from typing import TYPE_CHECKING, Any, Optional
@@ -85,6 +86,16 @@ class _Server(wsgi.Server):
         )
         self.shutdown_timeout = LAST_REQUESTS
         self.gateway = _Gateway
+
+    @staticmethod
+    def bind_socket(socket_: socket.socket, bind_addr: tuple[str, int]) -> socket.socket:
+        try:
+            socket_.bind(bind_addr)
+        except OSError:
+            # cheroot would leave that to the garbage collector.
+            socket_.close()
+            raise
+        return socket_
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
         _log.log(level, "%s%s", msg, _traceback() if traceback else "")

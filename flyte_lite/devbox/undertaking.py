@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 
 from flyte_lite.devbox.process import Job, WorkerProcess
+from flyte_lite.devbox.state.actions import TERMINAL
 from flyte_lite.devbox.state.logs import Line
 from flyte_lite.idl.flyteidl2.common import phase_pb2
 from flyte_lite.idl.flyteidl2.core import catalog_pb2
@@ -86,6 +87,11 @@ class Undertaking:
         self._state.objects.put(self._uri("outputs.pb"), outputs)
         self._tell(phase_pb2.ACTION_PHASE_SUCCEEDED, "cache hit", cache_status=catalog_pb2.CACHE_HIT)
         return True
+
+    def is_over(self) -> bool:
+        """True if the action has ended, by an abort for instance."""
+        action = self._state.actions.get(self.key)
+        return action is None or action.phase in TERMINAL
 
     def tell_queued(self) -> None:
         """Say that it waits for a worker."""

@@ -1,8 +1,8 @@
 """What runs in a worker process: one attempt of one task.
 
 The devbox starts a fresh interpreter, sends one job through its stdin and then holds that pipe open: when it closes,
-the devbox is gone, and the worker kills its whole process group. Messages go back through a pipe of their own; stdout and
-stderr are the task's. It imports little, because every attempt pays for it.
+the devbox is gone, and the worker kills its whole process group. Messages go back through a pipe of their own; stdout
+and stderr are the task's. It imports little, because every attempt pays for it.
 
 A job is one line of JSON (the module path, read by `BOOT`), another one that names the result pipe and the sizes of the
 parts, and then the parts. A message is a letter, a length of four bytes and a body: `R` the task is running, `O` its

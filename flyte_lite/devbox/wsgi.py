@@ -155,6 +155,9 @@ def _request(rpc: Rpc, codec: Codec, environ: Environ) -> Any:
     if codec is JSON and not body:
         text = "unmarshal message: zero-length payload is not a valid JSON object"
         raise refusal(Code.INVALID_ARGUMENT, text)
+    if codec is JSON and not body.lstrip().startswith(b"{"):
+        # Python's parser would take [] for an empty message.
+        raise refusal(Code.INVALID_ARGUMENT, "unmarshal message: a message is a JSON object")
     try:
         return codec.decode(body, rpc.request)
     except ValueError as error:

@@ -41,11 +41,11 @@ class Creation:
 
     def create(self, request: run_service_pb2.CreateRunRequest, call: Call) -> tuple[Action, bool]:
         """The run of that name, and whether this call made it. Its inputs are overwritten either way."""
-        now = self._state.now()
+        started_at = self._state.now()
         key = self._name(request)
         check_project(self._state, key.project)
         task, spec = self._task(request)
-        run_spec = self._run_spec(request, spec, now)
+        run_spec = self._run_spec(request, spec, started_at)
         input_uri = self._inputs(request, key, spec, run_spec)
         identity = caller(call.headers)
         action = Action(
@@ -56,7 +56,7 @@ class Creation:
             phase=phase_pb2.ACTION_PHASE_QUEUED,
             attempts=1,
             cache_status=0,
-            created_at=now,
+            created_at=self._state.now(),
             ended_at=None,
             duration_ms=None,
             run_source=run_definition_pb2.RunSource.Name(request.source),
@@ -114,7 +114,7 @@ class Creation:
         raise refusal(Code.INTERNAL, "failed to create task spec model: Marshal called with nil")
 
     def _run_spec(
-        self, request: run_service_pb2.CreateRunRequest, spec: task_definition_pb2.TaskSpec, now: int
+        self, request: run_service_pb2.CreateRunRequest, spec: task_definition_pb2.TaskSpec, started_at: int
     ) -> run_pb2.RunSpec:
         run_spec = run_pb2.RunSpec()
         run_spec.CopyFrom(request.run_spec)
@@ -124,7 +124,7 @@ class Creation:
             if request.HasField("run_start_time"):
                 run_spec.run_start_time.CopyFrom(request.run_start_time)
             else:
-                run_spec.run_start_time.FromMicroseconds(now)
+                run_spec.run_start_time.FromMicroseconds(started_at)
         return run_spec
 
     def _inputs(
