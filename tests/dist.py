@@ -1,4 +1,4 @@
-"""Build the wheel, install it in a clean environment, and do the main job from an empty directory with an empty HOME."""
+"""Build the wheel, install it in a clean environment, and do the main job from an empty directory and HOME."""
 
 from __future__ import annotations
 
@@ -33,7 +33,13 @@ def main() -> int:
         environ = {**os.environ, "HOME": str(home)}
         environ.pop("PYTHONPATH", None)
         done = subprocess.run(
-            [scripts / "flyte-lite", "demo"], cwd=home, env=environ, check=True, capture_output=True, text=True, timeout=60
+            [scripts / "flyte-lite", "demo"],
+            cwd=home,
+            env=environ,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         print(done.stdout)
         assert "hello Ada, hello Ada" in done.stdout, "the outputs of the run are missing"

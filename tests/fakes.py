@@ -1,4 +1,4 @@
-"""Stand-ins at the seams that the package has: a clock that only turns when told, and a channel that answers by table."""
+"""Stand-ins at the seams of the package: a clock that only turns when told, a channel that answers by table."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class FakeChannel:
         self._answers: dict[str, list[Answer]] = {}
 
     def on(self, method: str, *answers: Answer) -> FakeChannel:
-        """Answer `Service/Method` with these, one after the other: a message, an error, or a function of the request."""
+        """Answer `Service/Method` with these, in this order: a message, an error, or a function of the request."""
         self._answers[method] = list(answers)
         return self
 

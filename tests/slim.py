@@ -7,9 +7,21 @@ import subprocess
 import sys
 
 ABSENT = ("keyring", "yaml", "msgpack")
-NEVER_BY_IMPORT = (
-    "asyncio requests google.protobuf keyring tenacity msgpack yaml grpc httpx pydantic cryptography flyte flyteidl2"
-).split()
+NEVER_BY_IMPORT = [
+    "asyncio",
+    "requests",
+    "google.protobuf",
+    "keyring",
+    "tenacity",
+    "msgpack",
+    "yaml",
+    "grpc",
+    "httpx",
+    "pydantic",
+    "cryptography",
+    "flyte",
+    "flyteidl2",
+]
 
 IMPORT = "import sys, flyte_lite; print(*sys.modules)"
 MAIN_JOB = """
@@ -29,7 +41,9 @@ def loaded(code: str, *args: str) -> set[str]:
 
 
 def main() -> int:
-    faults = [f"{name} is installed; this environment must not have it" for name in ABSENT if importlib.util.find_spec(name)]
+    faults = [
+        f"{name} is installed; this environment must not have it" for name in ABSENT if importlib.util.find_spec(name)
+    ]
     modules = loaded(IMPORT)
     faults += [f"import flyte_lite loads {name}" for name in NEVER_BY_IMPORT if name in modules]
 

@@ -61,7 +61,7 @@ CASES: dict[str, tuple[Callable[[Client], Any], type[Exception], list[str]]] = {
         InputsError,
         ["times: expected int, got bool True"],
     ),
-    "missing input": (lambda client: hello(client), InputsError, ["name is missing (str)"]),
+    "missing input": (hello, InputsError, ["name is missing (str)"]),
     "surplus input": (
         lambda client: hello(client, name="Ada", time=2),
         InputsError,

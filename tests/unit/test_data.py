@@ -72,7 +72,7 @@ def test_an_unreadable_value_does_not_hide_its_siblings() -> None:
 
     assert read[0] == 1
     assert read[2] == 3
-    with pytest.raises(LiteralError, match="^o1: "):
+    with pytest.raises(LiteralError, match=r"^o1: "):
         read[1]
     assert "o1=<unreadable" in repr(read)
     with pytest.raises(LiteralError):

@@ -286,7 +286,7 @@ def test_bad_options_are_refused_before_any_call(channel: FakeChannel, options: 
 
 
 def test_what_is_not_a_deployed_task_is_refused(channel: FakeChannel) -> None:
-    with pytest.raises(RemoteTaskUsageError, match="Task.get"):
+    with pytest.raises(RemoteTaskUsageError, match=r"Task\.get"):
         client(channel).run(lambda x: x, x=1)  # type: ignore[arg-type]
 
 

@@ -1,0 +1,101 @@
+"""Each example, and the README's own words, as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+README = (ROOT / "README.md").read_text()
+
+SAID = {
+    "deadlines_and_cancel.py": ["gave up waiting for run", "another thread ended the wait", "is aborted"],
+    "first_run.py": ["started r", "it says: hello Ada"],
+    "inputs_and_errors.py": [
+        "- a is missing (float)",
+        "- b: expected float, got str 'two'",
+        "- c is unknown",
+        "numbers.divid is not deployed",
+        "ZeroDivisionError: float division by zero",
+        "Traceback (most recent call last)",
+    ],
+    "launch_once.py": ["was made now", "was there already"],
+    "test_your_own_script.py": ["1 passed"],
+}
+
+
+def run(folder: Path, *command: str, **environ: str) -> str:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLYTE_")}
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env={**inherited, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_each_example_has_its_words_here() -> None:
+    assert sorted(SAID) == [example.name for example in EXAMPLES]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_an_example_runs_as_it_stands(example: Path, tmp_path: Path) -> None:
+    printed = run(tmp_path, str(example))
+
+    assert [words for words in SAID[example.name] if words not in printed] == []
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_an_example_is_short(example: Path) -> None:
+    assert len(example.read_text().splitlines()) <= 45
+
+
+def readme_block(first_words: str) -> str:
+    blocks: list[str] = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    (found,) = [block for block in blocks if block.startswith(first_words)]
+    return found
+
+
+def test_the_readme_s_own_test_runs(tmp_path: Path) -> None:
+    run(tmp_path, "-c", readme_block("from flyte_lite import Client"))
+
+
+def test_the_readme_s_script_runs_on_a_devbox(tmp_path: Path) -> None:
+    from flyte_lite.devbox import Devbox
+
+    script = readme_block("import flyte_lite as flyte")
+    with Devbox() as box:
+
+        @box.task(name="greetings.hello", version="v1")
+        def hello(name: str) -> str:
+            return f"hello {name}"
+
+        printed = run(tmp_path, "-c", script.replace("http://localhost:8090", box.endpoint))
+
+    assert printed.splitlines()[-1] == "hello Ada"
+
+
+def test_the_demo_shows_what_the_readme_promises(tmp_path: Path) -> None:
+    printed = run(tmp_path, "-m", "flyte_lite", "demo", HOME=str(tmp_path))
+
+    for words in ("is queued", "is running", "is succeeded", "log: greeting Ada", "hello Ada, hello Ada", "is failed"):
+        assert words in printed
+    assert "RuntimeUserError: FileNotFoundError: no such file: /nowhere" in printed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    import flyte_lite
+
+    assert run(tmp_path, "-m", "flyte_lite", "--version") == f"flyte-lite {flyte_lite.__version__}\n"

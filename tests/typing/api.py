@@ -1,0 +1,81 @@
+"""Never executed: what a user's type checker must know. mypy and pyright both read it."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from typing_extensions import assert_type
+
+import flyte_lite as flyte
+from flyte_lite import Cancel, Client, RunContext, errors
+from flyte_lite.idl.flyteidl2.common import identifier_pb2
+from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
+from flyte_lite.models import ActionPhase
+from flyte_lite.remote import (
+    Action,
+    ActionDetails,
+    ActionInputs,
+    ActionOutputs,
+    LazyEntity,
+    Run,
+    RunDetails,
+    Task,
+    TaskDetails,
+)
+
+
+def front() -> None:
+    client = flyte.init(endpoint="h", project="p", domain="d", org="o", insecure=True, timeout=None)
+    assert_type(client, Client)
+    assert_type(flyte.__version__, str)
+    with Client("h", ca_cert_file_path="ca.pem", cancel=Cancel()) as other:
+        assert_type(other, Client)
+        assert_type(other.endpoint, str)
+        assert_type(other.scoped(project="p2", timeout=5.0, cancel=Cancel()), Client)
+        assert_type(other.runs, type[Run])
+        assert_type(other.tasks, type[Task])
+        assert_type(other.actions, type[Action])
+        assert_type(other.runs.get("r1"), Run)
+
+
+def launching() -> None:
+    task = flyte.remote.Task.get("a.b", auto_version="latest")
+    assert_type(task, LazyEntity)
+    assert_type(task.fetch(), TaskDetails)
+    assert_type(flyte.run(task, 1, name="Ada"), Run)
+    context = flyte.with_runcontext(name="r", labels={"a": "b"}, idempotency_key=None)
+    assert_type(context, RunContext)
+    assert_type(context.run(task, mode="an input may be called mode"), Run)
+
+
+def reading(run: Run) -> None:
+    assert_type(run.name, str)
+    assert_type(run.phase, ActionPhase)
+    assert_type(run.phase.is_terminal, bool)
+    assert_type(run.done(), bool)
+    assert_type(run.sync(), Run)
+    run.wait(quiet=True, wait_for="running", timeout=5)
+    assert_type(run.inputs(), ActionInputs)
+    assert_type(run.outputs(), ActionOutputs)
+    assert_type(run.outputs()[0], Any)
+    assert_type(run.outputs()[:1], tuple[Any, ...])
+    assert_type(run.details(), RunDetails)
+    assert_type(run.details().action_details, ActionDetails)
+    assert_type(run.action, Action)
+    assert_type(run.created, Optional[bool])
+    assert_type(run.pb2, run_definition_pb2.Run)
+    assert_type(run.action.action_id, identifier_pb2.ActionIdentifier)
+    run.abort("enough")
+    run.raise_for_status()
+
+
+def failing() -> None:
+    try:
+        flyte.remote.Run.get("r1")
+    except errors.NotFoundError as error:
+        assert_type(error.code, errors.Code)
+        assert_type(error.message, str)
+        assert_type(error.attempts, int)
+        assert_type(error.elapsed, float)
+    except errors.WaitTimeoutError as error:
+        assert_type(error.phase, Optional[str])
