@@ -173,6 +173,10 @@ class ActionDetails(Resource["run_definition_pb2.ActionDetails"]):
     _message = "flyteidl2.workflow.ActionDetails"
     _shown = ("run_name", "name", "phase", "attempts")
 
+    def __init__(self, pb2: run_definition_pb2.ActionDetails, session: Optional[Session] = None) -> None:
+        super().__init__(pb2, session)
+        self._data: Optional[dataproxy_service_pb2.GetActionDataResponse] = None
+
     @property
     def name(self) -> str:
         """`a0` for the root."""
@@ -281,5 +285,11 @@ class ActionDetails(Resource["run_definition_pb2.ActionDetails"]):
         return f"run {self.run_name}" if self.name == ROOT else f"action {self.name} of run {self.run_name}"
 
     def _fetch(self) -> dataproxy_service_pb2.GetActionDataResponse:
-        session = self._session
-        return _data.fetch(session, self.pb2.id, session.deadline())
+        """Inputs and outputs, which one answer holds; kept once they can't change any more."""
+        data = self._data
+        if data is None:
+            session = self._session
+            data = _data.fetch(session, self.pb2.id, session.deadline())
+            if self.done():
+                self._data = data
+        return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Optional
 from urllib.parse import quote
 
@@ -293,7 +294,7 @@ class RunDetails(Resource["run_definition_pb2.RunDetails"]):
         """Identifier of the root action."""
         return self.pb2.action.id
 
-    @property
+    @cached_property
     def action_details(self) -> ActionDetails:
         """The root action."""
         return ActionDetails(self.pb2.action, self._session)
