@@ -231,4 +231,4 @@ def test_each_rule_leaves_something_out() -> None:
     calls = "\n".join(scenario["call"] for scenario in DATA["scenarios"])
 
     assert [pattern for pattern in NOT_YET if not re.search(pattern, calls)] == []
-    assert len(COVERED) >= 30
+    assert len(COVERED) > 20
