@@ -10,8 +10,8 @@ from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 try:
-    import cheroot
-    import cloudpickle
+    import cheroot  # noqa: F401 - only to tell at once that it is missing
+    import cloudpickle  # noqa: F401
 except ModuleNotFoundError as error:
     if error.name not in ("cheroot", "cloudpickle"):
         raise
@@ -29,8 +29,6 @@ from flyte_lite.devbox.wsgi import Application
 
 if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
-
-__all__ = ["Devbox", "cheroot", "cloudpickle"]
 
 PROJECT = "flytesnacks"
 DOMAIN = "development"

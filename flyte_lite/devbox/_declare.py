@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 import cloudpickle
@@ -242,6 +242,15 @@ def _source_hash(function: Callable[..., Any]) -> str:
     try:
         source = inspect.getsource(function).encode()
     except (OSError, TypeError):  # typed into an interpreter
-        code = function.__code__
-        source = code.co_code + repr((code.co_consts, code.co_names)).encode()
+        source = b"".join(_pieces(function.__code__))
     return hashlib.sha256(source).hexdigest()[:8]
+
+
+def _pieces(code: CodeType) -> Iterator[bytes]:
+    yield code.co_code
+    yield repr(code.co_names).encode()
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _pieces(constant)
+        else:
+            yield repr(constant).encode()

@@ -105,8 +105,10 @@ class WorkerProcess:
             stdin, stdout = cleanup.enter_context(process.stdin), cleanup.enter_context(process.stdout)
             waiter = threading.Thread(target=self._await, args=(process,), name="flyte_lite worker's end", daemon=True)
             waiter.start()
-            # It writes to the wake pipe, so it must be through before that is closed.
+            # It writes to the wake pipe, so it must be through before that is closed; should anything go wrong below,
+            # the process is killed, or that would take as long as the task.
             cleanup.callback(waiter.join)
+            cleanup.callback(self.stop, at_once=True)
             unsent = self._job_bytes(result_write)
 
             def feed(_: int) -> None:
@@ -197,7 +199,8 @@ class WorkerProcess:
     def _await(self, process: subprocess.Popen[bytes]) -> None:
         if hasattr(os, "waitid"):
             # Not reaped yet, so the group's number can't have been given away when it is signaled below.
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            with suppress(ChildProcessError):  # The program ignores SIGCHLD.
+                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         else:  # macOS before Python 3.13
             process.wait()
         with self._lock:

@@ -147,6 +147,9 @@ def _check_protocol(environ: Environ) -> None:
 
 def _request(rpc: Rpc, codec: Codec, environ: Environ) -> Any:
     body = environ["wsgi.input"].read()
+    if len(body) < int(environ.get("CONTENT_LENGTH") or 0):
+        # Half a message may well be a valid one, of another meaning.
+        raise ConnectionDropped("the request was cut short")
     encoding = environ.get("HTTP_CONTENT_ENCODING", "identity")
     if encoding == "gzip":
         body = _gunzip(body)

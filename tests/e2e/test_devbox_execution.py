@@ -122,6 +122,12 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
+def tell(file: str, text: str) -> None:
+    # Whoever waits for the file finds it whole.
+    Path(file + ".part").write_text(text)
+    Path(file + ".part").rename(file)
+
+
 def wait_for(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
     end = time.monotonic() + seconds
     while not condition():
@@ -308,7 +314,7 @@ def test_output_is_captured_as_it_comes(client: Client, tmp_path: Path) -> None:
         os.write(1, b"\xff\xfe bytes\n")
         subprocess.run(["/bin/sh", "-c", "echo child"], check=True)
         assert not sys.stdin.read()
-        while not os.path.exists(gate):
+        while not Path(gate).exists():
             time.sleep(0.01)
         os.write(1, b"no end of line")
 
@@ -362,9 +368,7 @@ def test_an_abort_kills_the_task_and_what_it_started(client: Client, tmp_path: P
     def family(pids: str) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-        with open(pids + ".part", "w") as file:
-            file.write(f"{os.getpid()} {child.pid}")
-        os.rename(pids + ".part", pids)
+        tell(pids, f"{os.getpid()} {child.pid}")
         time.sleep(60)
 
     pids = tmp_path / "pids"
@@ -403,7 +407,7 @@ def test_an_abort_of_what_waits_or_has_ended(tmp_path: Path) -> None:
 
         @box.task(name="life.wait", version="v1")
         def wait(gate: str) -> str:
-            while not os.path.exists(gate):
+            while not Path(gate).exists():
                 time.sleep(0.01)
             return "done"
 
@@ -521,9 +525,7 @@ def test_closing_kills_what_runs(tmp_path: Path) -> None:
         @box.task(name="life.endless", version="v1")
         def endless(pid: str) -> None:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            with open(pid + ".part", "w") as file:
-                file.write(str(os.getpid()))
-            os.rename(pid + ".part", pid)
+            tell(pid, str(os.getpid()))
             time.sleep(60)
 
         for _ in range(3):

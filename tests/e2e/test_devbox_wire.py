@@ -256,6 +256,22 @@ def test_a_request_may_come_in_chunks(box: Devbox) -> None:
     connection.close()
 
 
+def test_a_request_cut_short_is_not_carried_out(box: Devbox) -> None:
+    body = project_service_pb2.CreateProjectRequest(project={"id": "half", "name": "n"}).SerializeToString()
+    # An id is all that a project needs; what is missing is its name.
+    half = body[: body.index(b"half") + 4]
+    half = bytes([half[0], len(half) - 2]) + half[2:]
+    connection = connect(box)
+    connection.connect()
+    head = f"POST {PROJECTS}CreateProject HTTP/1.1\r\nHost: x\r\nContent-Type: application/proto\r\n"
+    connection.sock.sendall(f"{head}Content-Length: {len(half) + 5}\r\n\r\n".encode() + half)
+    connection.sock.shutdown(socket.SHUT_WR)
+
+    assert connection.sock.recv(100) == b""
+    connection.close()
+    assert ask(box, PROJECTS + "GetProject", JSON, b'{"id":"half"}').status == 404
+
+
 def test_more_idle_connections_than_threads_are_kept(box: Devbox) -> None:
     connections = [connect(box) for _ in range(60)]
     for _ in range(2):

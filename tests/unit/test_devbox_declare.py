@@ -206,3 +206,28 @@ def test_importing_the_package_is_cheap() -> None:
     )
 
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("missing", ["cheroot", "cloudpickle"])
+def test_what_the_devbox_needs_is_named_if_it_is_missing(missing: str) -> None:
+    root = str(Path(__file__).parents[2])
+    code = f"import sys; sys.path.insert(0, {root!r}); sys.modules[{missing!r}] = None; import flyte_lite.devbox._box"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True)
+
+    assert done.stderr.splitlines()[-1] == (
+        f"ModuleNotFoundError: the devbox needs {missing}: pip install 'flyte_lite[devbox]'"
+    )
+
+
+def test_versions_of_functions_without_source_are_stable() -> None:
+    source = "def f(x: int) -> int:\n    def g(y): return y + {}\n    return g(x)\n"
+
+    def version(text: str) -> str:
+        names: dict[str, object] = {"__name__": "__main__"}
+        exec(text, names)
+        function = names["f"]
+        assert callable(function)
+        return deployable(function, Declaration(name="env.f"), "p", "d").key.version
+
+    assert version(source.format(1)) == version(source.format(1)) != version(source.format(2))
