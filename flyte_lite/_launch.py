@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import difflib
 import hashlib
 import re
 import secrets
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Optional, Union
+from typing import Any, Literal, Optional, Union
 
-from flyte_lite import _literals, _session
+from flyte_lite import _session
 from flyte_lite._clock import Deadline
 from flyte_lite._rpc.method import Method
 from flyte_lite._session import Route, Session
@@ -19,23 +18,18 @@ from flyte_lite.errors import (
     AlreadyExistsError,
     CallError,
     Code,
-    InputsError,
-    LiteralError,
     NotFoundError,
     OptionError,
     RemoteTaskUsageError,
 )
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
-from flyte_lite.idl.flyteidl2.core import interface_pb2, types_pb2
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
 from flyte_lite.idl.flyteidl2.task import common_pb2, run_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from flyte_lite.remote._action import summary
+from flyte_lite.remote._inputs import to_inputs
 from flyte_lite.remote._run import Run, get_details
 from flyte_lite.remote._task import LazyEntity, TaskDetails
-
-if TYPE_CHECKING:
-    from flyte_lite.idl.flyteidl2.core import literals_pb2
 
 _UPLOAD_INPUTS: Method[dataproxy_service_pb2.UploadInputsRequest, dataproxy_service_pb2.UploadInputsResponse] = Method(
     # The same inputs are stored under the same name.
@@ -55,7 +49,6 @@ _LONGEST_NAME = 30
 _NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 _CACHE_SCOPES = {"global": 1, "project-domain": 2}
-_SIMPLE_NONE = 0
 
 Deployed = Union[LazyEntity, TaskDetails]
 
@@ -99,7 +92,7 @@ class RunContext:
         deadline = session.deadline()
         place = session.scope.project_id(self.project, self.domain)
         details = task.fetch() if isinstance(task, LazyEntity) else task
-        inputs_pb2 = _inputs(details, args, inputs, self.custom_context)
+        inputs_pb2 = to_inputs(details, args, inputs, self.custom_context)
         name = self.name or (
             _keyed_name(self.idempotency_key, place, details.name) if self.idempotency_key else _new_name()
         )
@@ -333,69 +326,3 @@ def _keyed_name(key: str, place: identifier_pb2.ProjectIdentifier, task: str) ->
     parts = (key, place.organization, place.name, place.domain, task)
     digest = hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode()).digest()
     return "k" + base64.b32encode(digest).decode().lower()[: _LONGEST_NAME - 1]
-
-
-def _inputs(
-    task: TaskDetails, args: tuple[Any, ...], given: Mapping[str, Any], context: Mapping[str, str]
-) -> common_pb2.Inputs:
-    """Literals for a call, defaults filled in, in the order of the interface.
-
-    Raises:
-        InputsError: With every problem there is.
-    """
-    declared = {entry.key: entry.value.type for entry in task.typed_interface.inputs.variables}
-    defaults = {item.name: item.parameter.default for item in task.pb2.spec.default_inputs}
-    values, problems = _named(list(declared), args, given)
-    literals: dict[str, literals_pb2.Literal] = {}
-    for name, kind in declared.items():
-        if name in values:
-            try:
-                literals[name] = _literals.to_literal(values[name], kind, name)
-            except LiteralError as error:
-                problems.append(str(error))
-        elif name in defaults:
-            literals[name] = defaults[name]
-        elif _takes_none(kind):
-            literals[name] = _literals.to_literal(None, kind)
-        else:
-            problems.append(f"{name} is missing ({_literals.describe(kind)})")
-    if problems:
-        raise InputsError(task.name, problems, _signature(task.typed_interface, defaults))
-    made = common_pb2.Inputs()
-    for name, literal in literals.items():
-        made.literals.add(name=name, value=literal)
-    for key, value in context.items():
-        made.context.add(key=key, value=value)
-    return made
-
-
-def _named(names: list[str], args: tuple[Any, ...], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Values by name, and what is wrong with the names."""
-    problems = []
-    if len(args) > len(names):
-        problems.append(f"{len(args)} positional inputs are given and there are {len(names)}")
-    values = dict(zip(names, args))
-    for name, value in given.items():
-        if name in values:
-            problems.append(f"{name} is given twice, by position and by name")
-        elif name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            problems.append(f"{name} is unknown" + (f" (did you mean {near[0]}?)" if near else ""))
-        else:
-            values[name] = value
-    return values, problems
-
-
-def _takes_none(kind: types_pb2.LiteralType) -> bool:
-    return any(
-        variant.WhichOneof("type") == "simple" and variant.simple == _SIMPLE_NONE
-        for variant in kind.union_type.variants
-    )
-
-
-def _signature(interface: interface_pb2.TypedInterface, defaults: Mapping[str, Any]) -> str:
-    listed = ", ".join(
-        f"{entry.key}: {_literals.describe(entry.value.type)}" + (" = default" if entry.key in defaults else "")
-        for entry in interface.inputs.variables
-    )
-    return f"({listed})" if listed else "no inputs"
