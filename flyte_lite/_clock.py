@@ -5,9 +5,11 @@ Nothing below a public method asks the operating system for the time or sleeps b
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from typing import Optional, Protocol
 
 
@@ -58,40 +60,51 @@ class Cancel:
     """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
-        self._lock = threading.Lock()
+        # No lock anywhere: a signal handler may cancel on the very thread that holds it. One step on a list is atomic.
+        self._canceled = False
         self._on_cancel: list[Callable[[], None]] = []
 
     @property
     def canceled(self) -> bool:
         """True once `cancel` was called."""
-        return self._event.is_set()
+        return self._canceled
 
     def cancel(self) -> None:
-        """End every call under this token, and every one that is started later. Safe to call twice."""
-        with self._lock:
-            self._event.set()
-            waiting, self._on_cancel = self._on_cancel, []
-        for wake in waiting:
+        """End every call under this token, and every one that is started later.
+
+        Safe to call twice, from any thread and from a signal handler.
+        """
+        self._canceled = True
+        for wake in list(self._on_cancel):
             wake()
 
     def wait(self, seconds: float) -> bool:
         """Sleep until canceled (True) or until `seconds` passed (False)."""
-        return self._event.wait(seconds)
+        # The queue, because an Event can't be set in a signal handler while the same thread waits for it.
+        woken: SimpleQueue[None] = SimpleQueue()
+
+        def wake() -> None:
+            woken.put(None)
+
+        self.subscribe(wake)
+        try:
+            woken.get(timeout=min(max(0.0, seconds), threading.TIMEOUT_MAX))
+        except Empty:
+            pass
+        finally:
+            self.unsubscribe(wake)
+        return self._canceled
 
     def subscribe(self, wake: Callable[[], None]) -> None:
-        """Call `wake` when canceled; at once if that has happened already."""
-        with self._lock:
-            if not self._event.is_set():
-                self._on_cancel.append(wake)
-                return
-        wake()
+        """Call `wake` when canceled; at once if that has happened already. It may be called more than once."""
+        self._on_cancel.append(wake)
+        if self._canceled:
+            wake()
 
     def unsubscribe(self, wake: Callable[[], None]) -> None:
         """Forget `wake`; nothing happens if it is not there any more."""
-        with self._lock:
-            if wake in self._on_cancel:
-                self._on_cancel.remove(wake)
+        with contextlib.suppress(ValueError):
+            self._on_cancel.remove(wake)
 
 
 class Deadline:

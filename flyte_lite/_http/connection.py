@@ -11,37 +11,62 @@ the transport sets for the time of one exchange on one thread.
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import io
+import os
+import queue
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
 from typing import Any, Optional
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.connection import allowed_gai_family
+from urllib3.util.wait import wait_for_write
 
 from flyte_lite._clock import Deadline
-from flyte_lite.errors import ConnectFailedError, TlsError
+from flyte_lite._http.tls import refusal
+from flyte_lite.errors import ConnectFailedError
 
 CONNECT_SECONDS = 10.0
-"""The most that name, connection and TLS may take together, whatever the call's deadline."""
+"""The most that connection, proxy and TLS may take together, whatever the call's deadline."""
 
 _SEND_BYTES = 256 * 1024
+_LONGEST_WAIT = 1e6  # seconds; operating systems count milliseconds in 32 bits, which is 24 days
 
 
 class Exchange:
-    """One HTTP exchange in progress: how long it may still take, and the socket it is blocked on, if any."""
+    """One HTTP exchange in progress: how long it may still take, and the socket it is blocked on, if any.
 
-    __slots__ = ("_aborted", "_connect_deadline", "_lock", "_sock", "deadline")
+    Attributes:
+        deadline: Its end.
+        sent: True once a byte of the request itself may have left.
+    """
+
+    __slots__ = ("_aborted", "_connect_deadline", "_lock", "_reader", "_sock", "deadline", "sent")
 
     def __init__(self, deadline: Deadline) -> None:
         self.deadline = deadline
+        self.sent = False
         self._connect_deadline: Optional[Deadline] = None
-        self._lock = threading.Lock()
+        # A signal handler may cancel on the very thread that is inside `attach`.
+        self._lock = threading.RLock()
         self._sock: Optional[socket.socket] = None
+        self._reader: Optional[io.RawIOBase] = None
         self._aborted = False
+
+    def begin(self) -> None:
+        """A cancel of the deadline's token aborts it from here on."""
+        if self.deadline.cancel is not None:
+            self.deadline.cancel.subscribe(self.abort)
+
+    def finish(self) -> None:
+        """The exchange is over, well or not; its token forgets it."""
+        if self.deadline.cancel is not None:
+            self.deadline.cancel.unsubscribe(self.abort)
 
     def left(self) -> Optional[float]:
         """Seconds for the next system call; never 0, which a socket takes for "do not wait at all".
@@ -52,20 +77,31 @@ class Exchange:
         left = self.deadline.left()
         if left == 0.0 or self._aborted:
             raise socket.timeout("the call's time is up")
-        return left
+        if self._connect_deadline is not None:
+            allowed = self._connect_deadline.left()
+            if not allowed:
+                raise socket.timeout(f"no connection within {CONNECT_SECONDS:g} s")
+            left = allowed if left is None else min(left, allowed)
+        return left if left is None or left < _LONGEST_WAIT else _LONGEST_WAIT
 
-    def connect_left(self) -> float:
-        """Seconds for the next step of connecting."""
-        left = self.left()
+    @contextlib.contextmanager
+    def connecting(self) -> Iterator[None]:
+        """While inside, `left` is for making the connection and allows no more than `CONNECT_SECONDS` in all."""
+        self._connect_deadline = Deadline(self.deadline.clock, CONNECT_SECONDS)
+        try:
+            yield
+        finally:
+            self._connect_deadline = None
+
+    def note_sending(self) -> None:
+        """Bytes are about to leave; what a proxy or TLS is told while connecting is not the request."""
         if self._connect_deadline is None:
-            self._connect_deadline = Deadline(self.deadline.clock, CONNECT_SECONDS)
-        allowed = self._connect_deadline.left()
-        if not allowed:
-            raise socket.timeout(f"no connection within {CONNECT_SECONDS:g} s")
-        return allowed if left is None else min(left, allowed)
+            self.sent = True
 
-    def attach(self, sock: socket.socket) -> None:
+    def attach(self, sock: Any) -> None:
         """From here on, `abort` shuts this socket down."""
+        # urllib3's TLS inside TLS is no socket, but has one.
+        sock = getattr(sock, "socket", sock)
         with self._lock:
             self._sock = sock
             if self._aborted:
@@ -76,8 +112,25 @@ class Exchange:
         with self._lock:
             self._sock = None
 
+    def reading(self, reader: Optional[io.RawIOBase]) -> None:
+        """Note what reads the answer. While it does the socket is ours, even if its connection was closed."""
+        self._reader = reader
+        if reader is None:
+            self.detach()
+
+    def let_go(self, sock: Any) -> None:
+        """A connection is about to close this socket; forget it, unless an answer is still read from it."""
+        if self._reader is None and self._sock is getattr(sock, "socket", sock):
+            self.detach()
+
+    def hang_up(self) -> None:
+        """The exchange has failed: free what it still holds."""
+        self.detach()
+        if self._reader is not None:
+            self._reader.close()
+
     def abort(self) -> None:
-        """End the exchange at once, from any thread."""
+        """End the exchange at once, from any thread or signal handler."""
         with self._lock:
             self._aborted = True
             if self._sock is not None:
@@ -111,23 +164,26 @@ def _active() -> Exchange:
 class _TimedReader(io.RawIOBase):
     """What a response reads from: the socket, each time with what is left of the deadline."""
 
-    def __init__(self, sock: socket.socket, exchange: Exchange) -> None:
+    def __init__(self, sock: Any, exchange: Exchange) -> None:
         self._sock = sock
-        self._file = sock.makefile("rb", buffering=0)
+        # Never read: it keeps the socket open while http.client closes a connection that it has no further use for.
+        self._hold = sock.makefile("rb", buffering=0)
         self._exchange = exchange
+        exchange.reading(self)
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> Optional[int]:
+    def readinto(self, buffer: Any) -> int:
         self._sock.settimeout(self._exchange.left())
-        return self._file.readinto(buffer)
+        count: int = self._sock.recv_into(buffer)
+        return count
 
     def close(self) -> None:
         # http.client closes a response's file when the body is complete, which is before the pool has the connection.
         if not self.closed:
-            self._exchange.detach()
-            self._file.close()
+            self._exchange.reading(None)
+            self._hold.close()
         super().close()
 
 
@@ -152,6 +208,10 @@ class _TimedConnection:
         exchange.attach(sock)
         return http.client.HTTPResponse(_Source(sock, exchange), *args, **kwargs)  # type: ignore[arg-type]
 
+    def connect(self) -> None:
+        with _active().connecting():
+            super().connect()  # type: ignore[misc]
+
     def send(self, data: Any) -> None:
         if self.sock is None or not isinstance(data, (bytes, bytearray)):
             super().send(data)  # type: ignore[misc]  # connects first and comes back here, or iterates
@@ -162,11 +222,12 @@ class _TimedConnection:
         view = memoryview(data)
         while view:
             self.sock.settimeout(exchange.left())
+            exchange.note_sending()
             view = view[self.sock.send(view[:_SEND_BYTES]) :]
 
     def close(self) -> None:
         if ACTIVE.exchange is not None:
-            ACTIVE.exchange.detach()
+            ACTIVE.exchange.let_go(self.sock)
         super().close()  # type: ignore[misc]
 
     def _new_conn(self) -> socket.socket:
@@ -177,6 +238,7 @@ class _TimedConnection:
         proxy = getattr(self, "proxy", None)
         name = f"the proxy {where}" if proxy is not None and proxy.host == host else where
         try:
+            # The one wait here that nothing can cut short: a resolver knows no deadline.
             found = socket.getaddrinfo(host.strip("[]"), port, allowed_gai_family(), socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
             raise ConnectFailedError(
@@ -189,20 +251,21 @@ class _TimedConnection:
                 for option in self.socket_options or ():  # type: ignore[attr-defined]
                     sock.setsockopt(*option)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                exchange.attach(sock)
+                left = exchange.left()
+                assert left is not None, "connecting always has an end"
                 # Dead addresses share the time, so one of them can't spend what a live one needs.
-                sock.settimeout(exchange.connect_left() / (len(found) - nth))
-                sock.connect(address)
+                _connect(sock, address, left / (len(found) - nth), exchange)
             except OSError as error:
+                exchange.detach()
                 sock.close()
                 problem = error
                 if exchange.aborted or exchange.deadline.expired:
                     raise
             except BaseException:
+                exchange.detach()
                 sock.close()
                 raise
             else:
-                sock.settimeout(exchange.connect_left())
                 return sock
         raise ConnectFailedError(
             f"can't connect to {name}: {problem or 'no address'}; is the server up, and are host and port right?"
@@ -212,13 +275,30 @@ class _TimedConnection:
         exchange = _active()
         try:
             super()._tunnel()  # type: ignore[misc]
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
+            # Before Python 3.11 a failed tunnel keeps its socket for as long as the error lives.
+            exchange.hang_up()
             if exchange.aborted or exchange.deadline.expired:
                 raise
             hint = "; it wants a user and a password (http://user:password@host:port)" if " 407 " in f"{error} " else ""
             raise ConnectFailedError(
-                f"the proxy {self.host}:{self.port} did not open a tunnel: {error}{hint}"  # type: ignore[attr-defined]
+                f"the proxy {self.host}:{self.port} did not open a tunnel: "  # type: ignore[attr-defined]
+                f"{f'{error}' or type(error).__name__}{hint}"
             ) from error
+
+
+def _connect(sock: socket.socket, address: Any, seconds: float, exchange: Exchange) -> None:
+    sock.setblocking(False)
+    problem = sock.connect_ex(address)
+    # Only now: a socket that has not begun to connect can't be shut down, and would wait on after a cancel.
+    exchange.attach(sock)
+    if problem in (errno.EINPROGRESS, errno.EWOULDBLOCK):
+        if not wait_for_write(sock, seconds):
+            raise socket.timeout("no answer to the attempt to connect")
+        problem = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if problem:
+        raise OSError(problem, os.strerror(problem))
+    sock.settimeout(seconds)
 
 
 class TimedHTTPConnection(_TimedConnection, HTTPConnection):  # type: ignore[misc]
@@ -242,31 +322,59 @@ class TimedSSLSocket(ssl.SSLSocket):
         # urllib3 1.26 gives no name for an address.
         name = self.server_hostname or self.getpeername()[0]
         try:
-            self.settimeout(exchange.connect_left())
+            self.settimeout(exchange.left())
             super().do_handshake(block)
-        except ssl.SSLCertVerificationError as error:
-            raise TlsError(
-                f"the certificate of {name} is not trusted: {error.verify_message}. If a company proxy or a private "
-                "authority signs it, give its certificate as ca_cert_file_path= or in REQUESTS_CA_BUNDLE"
-            ) from error
-        except ssl.SSLError as error:
+        except BaseException as error:
+            # Whoever wraps a socket closes it after an OSError only.
+            exchange.detach()
+            self.close()
             if exchange.aborted or exchange.deadline.expired:
                 raise
-            hint = "; does the server speak plain http there (insecure=True)?" if "WRONG_VERSION" in str(error) else ""
-            raise TlsError(f"no TLS with {name}: {error.reason or error}{hint}") from error
-        except OSError as error:
-            if exchange.aborted or exchange.deadline.expired:
-                raise
-            raise ConnectFailedError(f"the TLS handshake with {name} did not finish: {error}") from error
+            if isinstance(error, ssl.SSLError):
+                raise refusal(name, error) from error
+            if isinstance(error, OSError):
+                raise ConnectFailedError(f"the TLS handshake with {name} did not finish: {error}") from error
+            raise
+
+    # TLS inside TLS (an https:// proxy) reads and writes here by itself, several times for each of our own calls.
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        if ACTIVE.exchange is not None:
+            self.settimeout(ACTIVE.exchange.left())
+        return super().recv(buflen, flags)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        if ACTIVE.exchange is not None:
+            self.settimeout(ACTIVE.exchange.left())
+        super().sendall(data, flags)
 
 
-class TimedHTTPConnectionPool(HTTPConnectionPool):
+class _QuietPool:
+    """What both kinds of pool share: they say nothing in the log of a program that only makes calls."""
+
+    pool: Any
+
+    def _validate_conn(self, conn: Any) -> None:
+        # Without urllib3's warning at each connection: who switched verification off knows it.
+        if conn.sock is None and isinstance(conn, TimedHTTPSConnection):
+            conn.connect()
+
+    def _put_conn(self, conn: Any) -> None:
+        # urllib3 logs a warning when it throws away a connection that finds no room; that is how a pool breathes.
+        try:
+            self.pool.put(conn, block=False)
+        except (queue.Full, AttributeError):  # AttributeError: the pool was closed meanwhile
+            if conn is not None:
+                conn.close()
+
+
+class TimedHTTPConnectionPool(_QuietPool, HTTPConnectionPool):
     """Pool of plain connections."""
 
     ConnectionCls = TimedHTTPConnection
 
 
-class TimedHTTPSConnectionPool(HTTPSConnectionPool):
+class TimedHTTPSConnectionPool(_QuietPool, HTTPSConnectionPool):
     """Pool of TLS connections."""
 
     ConnectionCls = TimedHTTPSConnection

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import ipaddress
 import os
 import socket
+import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn, Optional, Union
+from urllib.parse import urlsplit
 
 import requests
 import requests.adapters
@@ -24,11 +27,14 @@ from urllib3.util.retry import Retry
 from flyte_lite import errors
 from flyte_lite._clock import Deadline
 from flyte_lite._http.connection import ACTIVE, POOLS, Exchange, TimedSSLSocket
-from flyte_lite._http.tls import TlsPolicy
+from flyte_lite._http.tls import TlsPolicy, refusal
 from flyte_lite.errors import Code
 
 _NEVER = Retry(total=False, redirect=False)
+_PIECE = 64 * 1024
 _POOL_SIZE = 32
+# urllib3 1.26 closes the pool that was not used for longest, which somebody may be about to use.
+_POOLS = 10_000
 
 
 class Origin(NamedTuple):
@@ -61,22 +67,31 @@ class Answer(NamedTuple):
 class _Adapter(requests.adapters.HTTPAdapter):
     """Requests' adapter, with our pools in its managers: the direct one and each proxy's."""
 
-    def __init__(self, tls: Optional[TlsPolicy]) -> None:
+    def __init__(self, tls: Optional[TlsPolicy], environ: Mapping[str, str]) -> None:
+        self._policy = tls
+        self._environ = environ
         self._tls: dict[str, Any] = {}
         if tls is not None:
-            context = tls.context(requests.utils.DEFAULT_CA_BUNDLE_PATH)
-            context.sslsocket_class = TimedSSLSocket
+            context = self._context(tls)
             if str(getattr(urllib3, "__version__", "")).startswith("1."):
                 # It compares names itself, and gives none for an address to a context that would.
                 context.check_hostname = False
             self._tls = {"ssl_context": context, "cert_reqs": "CERT_REQUIRED" if tls.verify else "CERT_NONE"}
-        super().__init__(pool_connections=_POOL_SIZE, pool_maxsize=_POOL_SIZE, max_retries=0)
+        super().__init__(pool_connections=_POOLS, pool_maxsize=_POOL_SIZE, max_retries=0)
+
+    def _context(self, tls: TlsPolicy) -> ssl.SSLContext:
+        context = tls.context(requests.utils.DEFAULT_CA_BUNDLE_PATH, self._environ)
+        context.sslsocket_class = TimedSSLSocket
+        return context
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
         super().init_poolmanager(connections, maxsize, block, **self._tls, **kwargs)
         self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        if proxy.lower().startswith("https:") and self._policy is not None:
+            # urllib3 would trust other roots there, and its 1.26 would not even compare the name.
+            kwargs["proxy_ssl_context"] = self._context(self._policy)
         manager = super().proxy_manager_for(proxy, **self._tls, **kwargs)
         # A SOCKS manager has pools of its own; there the deadline holds for each read.
         if not proxy.lower().startswith("socks"):
@@ -89,13 +104,46 @@ class _Route(NamedTuple):
     prefix: str
 
 
+class _Guard:
+    """While inside, this thread's connections work for one exchange, and what goes wrong is said in our own errors.
+
+    A class, because each call goes through it twice and `contextlib.contextmanager` costs three times as much.
+    """
+
+    __slots__ = ("_before", "_exchange", "_raw", "_secure")
+
+    def __init__(self, exchange: Exchange, raw: Any, secure: bool) -> None:
+        self._exchange = exchange
+        self._raw = raw
+        self._secure = secure
+        self._before: Optional[Exchange] = None
+
+    def __enter__(self) -> None:
+        self._before, ACTIVE.exchange = ACTIVE.exchange, self._exchange
+
+    def __exit__(self, kind: Any, error: Optional[BaseException], traceback: Any) -> None:
+        try:
+            if error is None:
+                return
+            # Whatever it was, Ctrl-C too: a half-used connection is worth nothing to the next call.
+            self._exchange.hang_up()
+            if self._raw is not None:
+                self._raw.close()
+            self._exchange.finish()
+        finally:
+            ACTIVE.exchange = self._before
+        if isinstance(error, Exception):
+            _explain(error, self._exchange, self._secure)
+
+
 class OpenAnswer:
     """An answer whose body is still to be read. Close it, or read it to its end."""
 
-    def __init__(self, raw: Any, exchange: Exchange, transport: Transport) -> None:
+    def __init__(self, raw: Any, exchange: Exchange, method: str, secure: bool) -> None:
         self._raw = raw
+        self._method = method
         self._exchange = exchange
-        self._transport = transport
+        self._secure = secure
         self.status: int = raw.status
         self.reason: str = raw.reason or ""
         headers: dict[str, list[str]] = {}
@@ -110,7 +158,7 @@ class OpenAnswer:
             CallError: The connection broke, the deadline passed, or the body is over `limit` bytes
                 (resource_exhausted); in each case the connection is gone.
         """
-        length = _length(self.headers)
+        length = _length(self._method, self.status, self.headers)
         if length is not None and length > limit:
             self.close()
             raise errors.RateLimitedError(
@@ -118,23 +166,35 @@ class OpenAnswer:
                 Code.RESOURCE_EXHAUSTED,
                 headers=self.headers,
             )
-        with self._transport._guarded(self._exchange, self._raw):
-            body: bytes = self._raw.read(limit + 1 if length is None else None, decode_content=False)
+        with _Guard(self._exchange, self._raw, self._secure):
+            body = self._raw.read(decode_content=False) if length is not None else self._read_up_to(limit + 1)
             # urllib3 1.26 takes a body that ends early for a whole one.
             if length is not None and len(body) < length:
                 raise http.client.IncompleteRead(body, length - len(body))
+        self._exchange.finish()
         if len(body) > limit:
             self.close()
             raise errors.RateLimitedError(
                 f"the answer is over the limit of {limit} bytes", Code.RESOURCE_EXHAUSTED, headers=self.headers
             )
-        return body
+        return bytes(body)
+
+    def _read_up_to(self, most: int) -> bytes:
+        # Piece by piece: before Python 3.11, http.client first makes and clears as much memory as one asks for.
+        pieces = []
+        while most > 0:
+            piece = self._raw.read(min(most, _PIECE), decode_content=False)
+            if not piece:
+                break
+            pieces.append(piece)
+            most -= len(piece)
+        return b"".join(pieces)
 
     def close(self) -> None:
         """Drop the connection; it never returns to the pool half read."""
         self._exchange.detach()
         self._raw.close()
-        self._transport._finish(self._exchange)
+        self._exchange.finish()
 
 
 class Transport:
@@ -149,7 +209,7 @@ class Transport:
         self._tls = tls or TlsPolicy()
         self._environ = environ
         self._lock = threading.Lock()
-        self._pid = 0
+        self._pid = os.getpid()
         self._adapters: dict[bool, _Adapter] = {}
         self._routes: dict[Origin, _Route] = {}
 
@@ -181,7 +241,7 @@ class Transport:
         try:
             return Answer(answer.status, answer.reason, answer.headers, answer.read(limit))
         finally:
-            self._finish(answer._exchange)
+            answer._exchange.finish()
 
     def open(
         self,
@@ -194,9 +254,9 @@ class Transport:
     ) -> OpenAnswer:
         """Send one request and wait for the head of its answer; see `exchange`."""
         exchange = Exchange(deadline)
-        if deadline.cancel is not None:
-            deadline.cancel.subscribe(exchange.abort)
-        with self._guarded(exchange, None):
+        secure = origin.scheme == "https"
+        with _Guard(exchange, None, secure):
+            exchange.begin()
             route = self._route(origin)
             raw = route.pool.urlopen(
                 method,
@@ -210,7 +270,7 @@ class Transport:
                 preload_content=False,
                 decode_content=False,
             )
-        return OpenAnswer(raw, exchange, self)
+        return OpenAnswer(raw, exchange, method, secure)
 
     def close(self) -> None:
         """Close idle connections; the transport can be used again."""
@@ -223,33 +283,12 @@ class Transport:
         for adapter in adapters.values():
             adapter.close()
 
-    def _finish(self, exchange: Exchange) -> None:
-        if exchange.deadline.cancel is not None:
-            exchange.deadline.cancel.unsubscribe(exchange.abort)
-
-    @contextlib.contextmanager
-    def _guarded(self, exchange: Exchange, raw: Any) -> Iterator[None]:
-        before = ACTIVE.exchange
-        ACTIVE.exchange = exchange
-        try:
-            yield
-        except BaseException as error:
-            # Whatever it was, Ctrl-C too: a half-used connection is worth nothing to the next call.
-            exchange.detach()
-            if raw is not None:
-                raw.close()
-            self._finish(exchange)
-            if isinstance(error, Exception):
-                _explain(error, exchange)
-            raise
-        finally:
-            ACTIVE.exchange = before
-
     def _route(self, origin: Origin) -> _Route:
         # A child shares its parent's sockets: two processes would read each other's answers.
         if self._pid != os.getpid():
-            with self._lock:
-                self._adapters, self._routes, self._pid = {}, {}, os.getpid()
+            # The lock too: a thread that held it in the parent is not here to give it back.
+            self._lock = threading.Lock()
+            self._adapters, self._routes, self._pid = {}, {}, os.getpid()
         route = self._routes.get(origin)
         if route is None:
             with self._lock:
@@ -258,61 +297,101 @@ class Transport:
         return route
 
     def _new_route(self, origin: Origin) -> _Route:
-        proxy = _proxy_for(origin, self._environ)
+        variable, proxy = _proxy_for(origin, self._environ)
         # Reading the trusted roots takes 20 ms, so only who needs TLS pays for it.
-        secure = origin.scheme == "https" or (proxy or "").lower().startswith("https:")
+        secure = origin.scheme == "https" or proxy.lower().startswith("https:")
         adapter = self._adapters.get(secure)
         if adapter is None:
-            adapter = self._adapters[secure] = _Adapter(self._tls if secure else None)
-        manager: Any = adapter.poolmanager if proxy is None else adapter.proxy_manager_for(proxy)
+            adapter = self._adapters[secure] = _Adapter(self._tls if secure else None, self._environ)
+        manager: Any = _proxy_manager(adapter, variable, proxy) if proxy else adapter.poolmanager
         pool = manager.connection_from_host(origin.host, origin.port, origin.scheme)
         # A plain request through an HTTP proxy names its target in full.
-        forwarded = proxy is not None and origin.scheme == "http" and not proxy.lower().startswith("socks")
+        forwarded = proxy and origin.scheme == "http" and not proxy.lower().startswith("socks")
         return _Route(pool, str(origin) if forwarded else "")
 
 
-def _proxy_for(origin: Origin, environ: Mapping[str, str]) -> Optional[str]:
-    found = {}
-    for key in ("http", "https", "all"):
+def _proxy_manager(adapter: _Adapter, variable: str, proxy: str) -> Any:
+    problem = "it is no address such as http://host:port"
+    try:
+        parts = urlsplit(proxy)
+        if parts.hostname and parts.port != 0:
+            return adapter.proxy_manager_for(proxy)
+    except requests.exceptions.InvalidSchema as error:
+        problem = str(error)  # "Missing dependencies for SOCKS support."
+    except (ValueError, urllib3.exceptions.HTTPError):
+        pass
+    # Neither its value nor the error that has it in its text: there may be a password in it.
+    raise errors.ConfigError(f"the proxy in the environment variable {variable} can't be used: {problem}")
+
+
+def _proxy_for(origin: Origin, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The variable that names a proxy for `origin`, and the proxy; two empty texts if there is none."""
+    no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    for name in (f"{origin.scheme}_proxy", "all_proxy"):
         # In a CGI program HTTP_PROXY may come from a request's `Proxy` header; there the lower-case name counts.
-        upper = None if key == "http" and "REQUEST_METHOD" in environ else environ.get(f"{key}_proxy".upper())
-        value = environ.get(f"{key}_proxy") or upper
-        if value:
-            found[key] = value
-    no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY")
-    if not found or requests.utils.should_bypass_proxies(str(origin), no_proxy=no_proxy):
-        return None
-    proxy = requests.utils.select_proxy(str(origin), found)
-    if not proxy:
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+        upper = "" if name == "http_proxy" and "REQUEST_METHOD" in environ else name.upper()
+        for variable in (name, upper):
+            proxy = environ.get(variable)
+            if proxy:
+                if _bypassed(origin, no_proxy):
+                    return "", ""
+                return variable, proxy if "://" in proxy else f"http://{proxy}"
+    return "", ""
 
 
-def _length(headers: Mapping[str, list[str]]) -> Optional[int]:
+def _bypassed(origin: Origin, no_proxy: str) -> bool:
+    """Whether NO_PROXY has the origin: by host, domain, address or network (10.0.0.0/8), with or without port, or `*`.
+
+    Not `requests.utils.should_bypass_proxies`: it looks into the real environment and changes it while it does.
+    """
+    host = origin.host.lower().rstrip(".")
+    for entry in no_proxy.lower().replace(",", " ").split():
+        with contextlib.suppress(ValueError):
+            if ipaddress.ip_address(host) in ipaddress.ip_network(entry.strip("[]"), strict=False):
+                return True
+        name, separator, port = entry.rpartition(":")
+        if not separator or not port.isdigit() or (":" in name and "]" not in name):
+            name, port = entry, ""
+        name = name.strip("[]").lstrip("*").lstrip(".").rstrip(".")
+        if port and int(port) != origin.port:
+            continue
+        if entry == "*" or (name and (host == name or host.endswith(f".{name}"))):
+            return True
+    return False
+
+
+def _length(method: str, status: int, headers: Mapping[str, list[str]]) -> Optional[int]:
+    if method == "HEAD" or status in (204, 304):
+        return 0  # whatever is announced, no body follows
     if "transfer-encoding" in headers:
         return None
     value = headers.get("content-length", [""])[0]
     return int(value) if value.isascii() and value.isdigit() else None
 
 
-def _explain(error: Exception, exchange: Exchange) -> NoReturn:
+def _explain(error: Exception, exchange: Exchange, secure: bool) -> NoReturn:
     """Raise what an exception of the layers below means for the caller.
 
     Our own flags come first: after a cancel or a deadline the exception is whatever the closing socket made of it.
     """
     if exchange.aborted or exchange.deadline.canceled:
-        raise errors.CanceledError("the call was canceled", Code.CANCELED) from error
+        raise errors.CanceledError("the call was canceled", Code.CANCELED, sent=exchange.sent) from error
     if exchange.deadline.expired:
+        what = "no whole answer" if exchange.sent else "no connection"
         raise errors.CallTimeoutError(
-            f"no whole answer within {exchange.deadline.seconds:g} s; give it more with timeout=",
+            f"{what} within {exchange.deadline.seconds:g} s; give it more with timeout=",
             Code.DEADLINE_EXCEEDED,
+            sent=exchange.sent,
         ) from error
     if isinstance(error, errors.FlyteLiteError):
         raise error
     root = _root(error)
     if isinstance(root, errors.FlyteLiteError):
         raise root
-    if isinstance(root, http.client.BadStatusLine) and not isinstance(root, http.client.RemoteDisconnected):
+    if isinstance(root, http.client.RemoteDisconnected):
+        hint = "" if secure else "; a port that wants TLS (https://) does that too"
+        raise errors.ConnectionLostError(f"the server hung up without an answer{hint}") from error
+    if isinstance(root, http.client.BadStatusLine):
         raise errors.EndpointError(
             "what answered does not speak HTTP; is the port right, and is it a TLS port that needs https://?",
             Code.UNKNOWN,
@@ -322,14 +401,19 @@ def _explain(error: Exception, exchange: Exchange) -> NoReturn:
             f"the answer's head is larger than HTTP clients take: {root}", Code.INTERNAL
         ) from error
     if isinstance(root, http.client.IncompleteRead):
+        expected = "" if root.expected is None else f", {root.expected} more were announced"
+        # urllib3's own subclass counts the bytes instead of keeping them.
+        partial: Any = root.partial
+        came = partial if isinstance(partial, int) else len(partial)
         raise errors.ConnectionLostError(
-            f"the answer's body ended after {len(root.partial)} bytes, {root.expected} more were announced"
+            f"the answer's body ended after {came} bytes{expected or ', in the middle of a chunk'}"
         ) from error
     if type(root).__name__ in ("CertificateError", "SSLCertVerificationError"):
-        raise errors.TlsError(f"the certificate is for another host: {root}") from error
-    if isinstance(error, urllib3.exceptions.ProxyError):
-        raise errors.ConnectFailedError(f"the proxy failed: {root}") from error
+        raise refusal("the server", root) from error
+    # Not ProxyError by itself: urllib3 1.26 calls every break of a connection so that goes through a proxy.
     if isinstance(error, (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)):
+        if not exchange.sent:
+            raise errors.ConnectFailedError(f"the connection broke before anything was sent: {root}") from error
         raise errors.ConnectionLostError(f"the connection broke before a whole answer came: {root}") from error
     raise error
 
