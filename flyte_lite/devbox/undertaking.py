@@ -81,7 +81,7 @@ class Undertaking:
         renew = self._run_spec.overwrite_cache or self._run_spec.cache_config.overwrite_cache
         if renew or not self._template.metadata.discoverable:
             return False
-        outputs = self._state.outcomes.get(self._cache_key())
+        outputs = self._state.outcomes.get(self._cache_key(self._state.objects.get(self._action.input_uri) or b""))
         if outputs is None:
             return False
         self._state.objects.put(self._uri("outputs.pb"), outputs)
@@ -139,7 +139,7 @@ class Undertaking:
                     self._tell_aborted()
                     return
                 if isinstance(outcome, bytes):
-                    self._succeed(outcome, started_at)
+                    self._succeed(job, outcome, started_at)
                     return
                 if self._attempt > self._template.metadata.retries.retries:
                     self._fail(outcome, started_at)
@@ -189,17 +189,20 @@ class Undertaking:
             return Failure("WorkerDied", f"the task's process was killed by {_signal_name(-ending.status)}")
         return Failure("WorkerDied", f"the task's process ended with exit code {ending.status} and told no result")
 
-    def _succeed(self, outputs: bytes, started_at: int) -> None:
+    def _succeed(self, job: Job, outputs: bytes, started_at: int) -> None:
         self._state.objects.put(self._uri("outputs.pb"), outputs)
         status: CacheStatus = catalog_pb2.CACHE_DISABLED
         if self._template.metadata.discoverable:
-            self._state.outcomes.put(self._cache_key(), outputs)
+            # By what it was given: what is stored there may have been overwritten since.
+            self._state.outcomes.put(self._cache_key(job.parts[1]), outputs)
             status = catalog_pb2.CACHE_POPULATED
         self._tell(phase_pb2.ACTION_PHASE_SUCCEEDED, started_at=started_at, cache_status=status)
 
     def _fail(self, failure: Failure, started_at: Optional[int] = None) -> None:
         kind = run_definition_pb2.ErrorInfo.KIND_USER if failure.user else run_definition_pb2.ErrorInfo.KIND_SYSTEM
-        error = run_definition_pb2.ErrorInfo(message=failure.message, kind=kind, code=failure.code)
+        # Python's texts may hold halves of characters, protobuf's may not.
+        code, message = (text.encode(errors="replace").decode() for text in (failure.code, failure.message))
+        error = run_definition_pb2.ErrorInfo(message=message, kind=kind, code=code)
         self._tell(failure.phase, started_at=started_at, error=error)
 
     def _tell_running(self, started_at: int) -> None:
@@ -256,12 +259,11 @@ class Undertaking:
         shard = hashlib.sha256("/".join(self.key).encode()).hexdigest()[:2]
         return "/".join([prefix, shard, *self.key, str(self._attempt), file])
 
-    def _cache_key(self) -> str:
-        inputs = common_pb2.Inputs.FromString(self._state.objects.get(self._action.input_uri) or b"")
+    def _cache_key(self, inputs: bytes) -> str:
         metadata = self._template.metadata
         named: Mapping[str, bytes] = {
             literal.name: literal.value.SerializeToString(deterministic=True)
-            for literal in inputs.literals
+            for literal in common_pb2.Inputs.FromString(inputs).literals
             if literal.name not in metadata.cache_ignore_input_vars
         }
         key = hashlib.sha256()

@@ -136,6 +136,8 @@ def end(how: str) -> str:
         raise Silent
     if how == "unpicklable":
         raise Unpicklable
+    if how == "half a character":
+        raise ValueError("\ud800")
     if how == "exit":
         sys.exit(3)
     if how == "interrupt":
@@ -158,6 +160,7 @@ def end(how: str) -> str:
     [
         ("silent", KIND.KIND_USER, "Silent", "(its text can't be had)"),
         ("unpicklable", KIND.KIND_USER, "Unpicklable", "can't travel"),
+        ("half a character", KIND.KIND_USER, "ValueError", "?"),
         ("exit", KIND.KIND_USER, "SystemExit", "the task called sys.exit(3)"),
         ("interrupt", KIND.KIND_USER, "KeyboardInterrupt", ""),
         ("wrong", KIND.KIND_USER, "LiteralError", "its result: expected"),
