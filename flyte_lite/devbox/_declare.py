@@ -239,9 +239,11 @@ def _home(function: Callable[..., Any]) -> str:
 
 
 def _source_hash(function: Callable[..., Any]) -> str:
-    try:
+    function = inspect.unwrap(function)
+    # What `inspect` finds for a function that is in no file may be the text of another one.
+    if Path(function.__code__.co_filename).is_file():
         source = inspect.getsource(function).encode()
-    except (OSError, TypeError):  # typed into an interpreter
+    else:
         source = b"".join(_pieces(function.__code__))
     return hashlib.sha256(source).hexdigest()[:8]
 
