@@ -34,5 +34,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except FlyteLiteError as error:
         _console.fail(str(error))
         return 1
+    except ModuleNotFoundError as error:
+        # The devbox says what is missing and how to get it; anything else is a fault of ours.
+        if "flyte_lite[devbox]" not in str(error):
+            raise
+        _console.fail(str(error))
+        return 1
     except KeyboardInterrupt:
         return 130
