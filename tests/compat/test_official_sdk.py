@@ -42,8 +42,11 @@ def ended(name):
         time.sleep(0.05)
     return Run.get(name)
 """
+# Its threads abort the interpreter now and then on its way out, so these scripts do not take that way.
 END = """
-print("told", repr(told), sep=chr(9))
+import os
+print("told", repr(told), sep=chr(9), flush=True)
+os._exit(0)
 """
 
 
