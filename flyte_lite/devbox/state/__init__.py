@@ -30,6 +30,7 @@ class State:
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self.clock = clock
         self.database = Database()
+        self.changes = self.database.changes
         self.projects = Projects(self.database)
         self.tasks = Tasks(self.database)
         self.actions = Actions(self.database)

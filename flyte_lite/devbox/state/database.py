@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Optional
 
+from flyte_lite.devbox.state.changes import Changes
+
 # Times are microseconds since 1970. Blobs are protobuf messages, except `bundle.pickled` and `object.body`.
 SCHEMA = """
 CREATE TABLE project (
@@ -69,13 +71,17 @@ class Database:
         self._connection.executescript(SCHEMA)
         self._lock = threading.RLock()
         self._depth = 0
+        self._before = 0
+        self.changes = Changes()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing. A transaction inside another one is part of it."""
+        changed = False
         with self._lock:
             if self._depth == 0:
                 self._connection.execute("BEGIN IMMEDIATE")
+                self._before = self._connection.total_changes
             self._depth += 1
             try:
                 yield self._connection
@@ -86,8 +92,12 @@ class Database:
             else:
                 if self._depth == 1:
                     self._connection.execute("COMMIT")
+                    changed = self._connection.total_changes != self._before
             finally:
                 self._depth -= 1
+        # After the lock, and not for those that only read: whoever is woken reads at once.
+        if changed:
+            self.changes.tell()
 
     def one(self, sql: str, arguments: Sequence[Any] = ()) -> Optional[tuple[Any, ...]]:
         """The first row, or None."""

@@ -1,0 +1,60 @@
+"""Notice of changes: once for each transaction that wrote something, and for nothing else."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from flyte_lite.devbox.state.changes import Changes
+from flyte_lite.devbox.state.database import Database
+
+ADD = "INSERT INTO object VALUES (?, ?)"
+
+
+def test_a_write_is_told_once_it_is_committed() -> None:
+    database = Database()
+    told = []
+
+    with database.transaction():
+        database.run(ADD, ("a", b""))
+        told.append(database.changes.version)
+        database.run(ADD, ("b", b""))
+        told.append(database.changes.version)
+
+    assert [*told, database.changes.version] == [0, 0, 1]
+
+
+def test_reading_and_failing_are_told_to_nobody() -> None:
+    database = Database()
+
+    with database.transaction():
+        database.all("SELECT * FROM object")
+    with pytest.raises(KeyError), database.transaction():
+        database.run(ADD, ("a", b""))
+        raise KeyError
+
+    assert database.changes.version == 0
+
+
+def test_whoever_waits_is_woken() -> None:
+    changes = Changes()
+    seen: list[int] = []
+    waiting = threading.Thread(target=lambda: seen.append(changes.wait(0, 30)))
+    waiting.start()
+
+    changes.tell()
+    waiting.join()
+
+    assert seen == [1]
+
+
+def test_who_knows_less_than_there_is_does_not_wait() -> None:
+    changes = Changes()
+    changes.tell()
+
+    assert changes.wait(0, 30) == 1
+
+
+def test_waiting_ends_without_a_change() -> None:
+    assert Changes().wait(0, 0) == 0
