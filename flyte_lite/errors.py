@@ -30,6 +30,7 @@
       LiteralError (also TypeError, ValueError)  a value does not fit the declared type
         InputsError                              everything that is wrong with the inputs of one launch
       WaitTimeoutError (also TimeoutError)       we stopped waiting; the run goes on
+      DevboxStateError                           the folder of a devbox's state can't be used
 
 Names that the official SDK raises keep their names and their meaning. One class stands for one thing that a caller
 would do differently; each of the sixteen codes stays reachable as `error.code`. No token, signature or secret is ever
@@ -55,6 +56,7 @@ __all__ = [
     "ConnectFailedError",
     "ConnectionLostError",
     "DeadlineExceededError",
+    "DevboxStateError",
     "EndpointError",
     "ErrorDetail",
     "FailedPreconditionError",
@@ -472,3 +474,7 @@ class WaitTimeoutError(FlyteLiteError, TimeoutError):
         self.name = name
         self.phase = phase
         self.timeout = timeout
+
+
+class DevboxStateError(FlyteLiteError):
+    """The folder of a devbox's state can't be used: another one has it, or it is no such folder. The text says which."""

@@ -8,10 +8,14 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Optional
 
 from flyte_lite.devbox.state.changes import Changes
+from flyte_lite.errors import DevboxStateError
 
+# Raise it with each change of SCHEMA that a release has not seen.
+VERSION = 1
 # Times are microseconds since 1970. Blobs are protobuf messages, except `bundle.pickled` and `object.body`.
 SCHEMA = """
 CREATE TABLE project (
@@ -63,16 +67,36 @@ class Database:
     """One connection, and one lock around it.
 
     sqlite answers in microseconds, so threads wait less for the lock than several connections would for each other.
+
+    In a file, a transaction is in the hands of the operating system when it is over (WAL, synchronous=NORMAL), and so
+    outlives this process however it ends. If the machine itself stops, the last seconds may be missing; what is there
+    is whole. FULL would wait for the disk at each of a run's dozen transactions.
+
+    Args:
+        file: None is in memory.
+
+    Raises:
+        DevboxStateError: The file can't be used, or is of another version.
     """
 
-    def __init__(self) -> None:
-        self._connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+    def __init__(self, file: Optional[Path] = None) -> None:
+        try:
+            self._connection = sqlite3.connect(file or ":memory:", check_same_thread=False, isolation_level=None)
+        except sqlite3.Error as error:
+            raise DevboxStateError(f"{file} can't be used as a devbox's state: {error}") from error
         self._connection.create_function("LIKE_PG", 2, _like, deterministic=True)
-        self._connection.executescript(SCHEMA)
         self._lock = threading.RLock()
         self._depth = 0
         self._before = 0
         self.changes = Changes()
+        try:
+            self._prepare(file)
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise DevboxStateError(f"{file} can't be used as a devbox's state: {error}") from error
+        except DevboxStateError:
+            self._connection.close()
+            raise
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -85,14 +109,14 @@ class Database:
             self._depth += 1
             try:
                 yield self._connection
-            except BaseException:
-                if self._depth == 1:
-                    self._connection.execute("ROLLBACK")
-                raise
-            else:
                 if self._depth == 1:
                     self._connection.execute("COMMIT")
                     changed = self._connection.total_changes != self._before
+            except BaseException:
+                # Also if it could not be committed, on a full disk for instance.
+                if self._depth == 1 and self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
             finally:
                 self._depth -= 1
         # After the lock, and not for those that only read: whoever is woken reads at once.
@@ -115,10 +139,32 @@ class Database:
         with self.transaction() as connection:
             return connection.execute(sql, arguments).rowcount
 
+    def clear(self) -> None:
+        """Remove every row."""
+        with self.transaction() as connection:
+            for (name,) in self.all("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
+                connection.execute(f'DELETE FROM "{name}"')  # noqa: S608 - a name out of SCHEMA
+
     def close(self) -> None:
         """Close the connection, and with it drop all that is in memory."""
         with self._lock:
             self._connection.close()
+
+    def _prepare(self, file: Optional[Path]) -> None:
+        if file is not None:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+        ((version,),) = self.all("PRAGMA user_version")
+        if version > VERSION:
+            raise DevboxStateError(
+                f"{file} was written by a newer flyte_lite: its schema has version {version}, this one reads {VERSION}"
+            )
+        if version == VERSION:
+            return
+        if self.all("SELECT 1 FROM sqlite_master LIMIT 1"):
+            raise DevboxStateError(f"{file} is not a devbox's state that this flyte_lite can read")
+        # All or nothing, should the process be killed just now.
+        self._connection.executescript(f"BEGIN; {SCHEMA}; PRAGMA user_version = {VERSION}; COMMIT")
 
 
 def _like(pattern: str, text: Optional[str]) -> Optional[bool]:
