@@ -19,6 +19,7 @@ import queue
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any, Optional
 
@@ -44,18 +45,21 @@ class Exchange:
     Attributes:
         deadline: Its end.
         sent: True once a byte of the request itself may have left.
+        ended: True once the server has ended the connection in the middle of what is read.
     """
 
-    __slots__ = ("_aborted", "_connect_deadline", "_lock", "_reader", "_sock", "deadline", "sent")
+    __slots__ = ("_aborted", "_connect_deadline", "_lock", "_reader", "_sock", "deadline", "ended", "sent")
 
     def __init__(self, deadline: Deadline) -> None:
         self.deadline = deadline
         self.sent = False
+        self.ended = False
         self._connect_deadline: Optional[Deadline] = None
         # A signal handler may cancel on the very thread that is inside `attach`.
         self._lock = threading.RLock()
         self._sock: Optional[socket.socket] = None
-        self._reader: Optional[io.RawIOBase] = None
+        # Weak, so that an answer that is dropped unread is freed at once, and its socket with it.
+        self._reader: Optional[weakref.ref[io.RawIOBase]] = None
         self._aborted = False
 
     def begin(self) -> None:
@@ -92,6 +96,7 @@ class Exchange:
             yield
         finally:
             self._connect_deadline = None
+            self.ended = False  # what a proxy said about its tunnel is none of the answer
 
     def note_sending(self) -> None:
         """Bytes are about to leave; what a proxy or TLS is told while connecting is not the request."""
@@ -114,7 +119,7 @@ class Exchange:
 
     def reading(self, reader: Optional[io.RawIOBase]) -> None:
         """Note what reads the answer. While it does the socket is ours, even if its connection was closed."""
-        self._reader = reader
+        self._reader = None if reader is None else weakref.ref(reader)
         if reader is None:
             self.detach()
 
@@ -126,8 +131,9 @@ class Exchange:
     def hang_up(self) -> None:
         """The exchange has failed: free what it still holds."""
         self.detach()
-        if self._reader is not None:
-            self._reader.close()
+        reader = None if self._reader is None else self._reader()
+        if reader is not None:
+            reader.close()
 
     def abort(self) -> None:
         """End the exchange at once, from any thread or signal handler."""
@@ -177,6 +183,8 @@ class _TimedReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         self._sock.settimeout(self._exchange.left())
         count: int = self._sock.recv_into(buffer)
+        if not count:
+            self._exchange.ended = True
         return count
 
     def close(self) -> None:
@@ -213,8 +221,13 @@ class _TimedConnection:
             super().connect()  # type: ignore[misc]
 
     def send(self, data: Any) -> None:
-        if self.sock is None or not isinstance(data, (bytes, bytearray)):
-            super().send(data)  # type: ignore[misc]  # connects first and comes back here, or iterates
+        if self.sock is None:
+            # http.client would connect as well, and then write without coming back here.
+            if not self.auto_open:  # type: ignore[attr-defined]
+                raise http.client.NotConnected
+            self.connect()
+        if not isinstance(data, (bytes, bytearray)):
+            super().send(data)  # type: ignore[misc]  # comes back here with each piece
             return
         exchange = _active()
         exchange.attach(self.sock)

@@ -133,7 +133,7 @@ class _Guard:
         finally:
             ACTIVE.exchange = self._before
         if isinstance(error, Exception):
-            _explain(error, self._exchange, self._secure)
+            _explain(error, self._exchange, self._raw is None and not self._secure)
 
 
 class OpenAnswer:
@@ -270,6 +270,10 @@ class Transport:
                 preload_content=False,
                 decode_content=False,
             )
+            if exchange.ended:
+                # http.client takes a head that was cut off for a whole one, and an empty body is a message as well.
+                raw.close()
+                raise errors.ConnectionLostError("the connection ended in the middle of the answer's head")
         return OpenAnswer(raw, exchange, method, secure)
 
     def close(self) -> None:
@@ -369,8 +373,8 @@ def _length(method: str, status: int, headers: Mapping[str, list[str]]) -> Optio
     return int(value) if value.isascii() and value.isdigit() else None
 
 
-def _explain(error: Exception, exchange: Exchange, secure: bool) -> NoReturn:
-    """Raise what an exception of the layers below means for the caller.
+def _explain(error: Exception, exchange: Exchange, unanswered: bool) -> NoReturn:
+    """Raise what an exception of the layers below means for the caller; `unanswered` over plain http it may want TLS.
 
     Our own flags come first: after a cancel or a deadline the exception is whatever the closing socket made of it.
     """
@@ -388,10 +392,12 @@ def _explain(error: Exception, exchange: Exchange, secure: bool) -> NoReturn:
     root = _root(error)
     if isinstance(root, errors.FlyteLiteError):
         raise root
-    if isinstance(root, http.client.RemoteDisconnected):
-        hint = "" if secure else "; a port that wants TLS (https://) does that too"
-        raise errors.ConnectionLostError(f"the server hung up without an answer{hint}") from error
-    if isinstance(root, http.client.BadStatusLine):
+    if unanswered and exchange.sent and isinstance(root, ConnectionError):
+        # RemoteDisconnected is one too.
+        raise errors.ConnectionLostError(
+            f"the server hung up without an answer ({root}); a port that wants TLS (https://) does that too"
+        ) from error
+    if isinstance(root, http.client.BadStatusLine) and not isinstance(root, ConnectionError):
         raise errors.EndpointError(
             "what answered does not speak HTTP; is the port right, and is it a TLS port that needs https://?",
             Code.UNKNOWN,

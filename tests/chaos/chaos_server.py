@@ -59,9 +59,12 @@ class Peer:
     def read_request(self) -> Request:
         method, target, headers = self.read_head()
         length = int(headers.get("content-length", ["0"])[0])
-        while len(self._unread) < length:
-            self._unread += self._receive()
-        body, self._unread = self._unread[:length], self._unread[length:]
+        came, size = [self._unread], len(self._unread)
+        while size < length:
+            came.append(self._receive())
+            size += len(came[-1])
+        whole = b"".join(came)
+        body, self._unread = whole[:length], whole[length:]
         request = Request(method, target, headers, body)
         self.server.requests.append(request)
         return request

@@ -1,0 +1,96 @@
+"""A child that shares its parent's sockets would read its answers; so it starts afresh."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import Network
+from faults import behave, silent
+
+from flyte_lite.errors import CallTimeoutError
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+
+def _in_a_child(work: Callable[[], None]) -> int:
+    # Python 3.12 and later warn of forking next to threads; that it works all the same is what is tested.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException:  # noqa: BLE001  # nothing may leave the child by another way than its end
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_parent_and_child_have_connections_of_their_own(network: Network) -> None:
+    assert network.call().body == b"ok"
+
+    def work() -> None:
+        for _ in range(3):
+            assert network.call(5).body == b"ok"
+
+    assert _in_a_child(work) == 0
+    assert network.call().body == b"ok"
+    assert network.server.accepted == 2, "one of the parent's, one of the child's"
+
+
+def test_a_child_can_call_though_another_thread_was_just_connecting(plain: Network) -> None:
+    """What that thread held in the parent is held for ever in the child."""
+    assert plain.call().body == b"ok"
+    plain.transport._lock.acquire()
+    try:
+        assert _in_a_child(lambda: _expect_ok(plain)) == 0
+    finally:
+        plain.transport._lock.release()
+
+
+def test_a_child_of_a_thread_in_the_middle_of_a_call_can_call(plain: Network) -> None:
+    plain.server.script = silent
+
+    def call_in_vain() -> None:
+        with pytest.raises(CallTimeoutError):
+            plain.call(1.0)
+
+    stuck = threading.Thread(target=call_in_vain)
+    stuck.start()
+    assert plain.server.reached.wait(5)
+    behave(plain)
+
+    assert _in_a_child(lambda: _expect_ok(plain)) == 0
+    stuck.join()
+
+
+def _expect_ok(network: Network) -> None:
+    assert network.call(5).body == b"ok"
+
+
+def _child_of_multiprocessing(network: Any) -> None:
+    assert network.call(5).body == b"ok"
+
+
+def test_multiprocessing_by_fork_works(network: Network) -> None:
+    assert network.call().body == b"ok"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = multiprocessing.get_context("fork").Process(target=_child_of_multiprocessing, args=(network,))
+        child.start()
+    child.join(20)
+
+    assert child.exitcode == 0
+    assert network.call().body == b"ok"
