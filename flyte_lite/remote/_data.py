@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Optional, SupportsIndex, Union, overload
 
-from flyte_lite import _literals
 from flyte_lite._clock import Deadline
 from flyte_lite._rpc.method import Method
 from flyte_lite._session import Route, Session
@@ -58,6 +57,9 @@ class Unreadable:
 def _read(name: str, literal: literals_pb2.Literal, variable: Optional[interface_pb2.Variable]) -> Any:
     if variable is None:
         return Unreadable(LiteralError("the task's interface does not declare it", name))
+    # Most processes that ask for a run read no values of it.
+    from flyte_lite import _literals
+
     try:
         return _literals.from_literal(literal, variable.type, name)
     except LiteralError as error:
