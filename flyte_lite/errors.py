@@ -477,4 +477,4 @@ class WaitTimeoutError(FlyteLiteError, TimeoutError):
 
 
 class DevboxStateError(FlyteLiteError):
-    """The folder of a devbox's state can't be used: another one has it, or it is no such folder. The text says which."""
+    """The folder of a devbox's state can't be used: somebody has it, or it is no such folder. The text says which."""
