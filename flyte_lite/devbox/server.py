@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import threading
 import traceback
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from cheroot import wsgi
 
 from flyte_lite.devbox._refusal import ConnectionDropped
+from flyte_lite.devbox.wsgi import GONE, TRAILERS
 
 if TYPE_CHECKING:
     from flyte_lite.devbox.wsgi import Application
@@ -36,6 +38,7 @@ class HttpServer:
     """
 
     def __init__(self, host: str, port: int, application: Application) -> None:
+        self._application = application
         self._server = _Server((host, port), application)
         self._thread = threading.Thread(target=self._serve, name="flyte_lite devbox", daemon=True)
         self._listening = threading.Event()
@@ -56,6 +59,7 @@ class HttpServer:
 
     def stop(self) -> None:
         """Close the port and every connection. Takes a second at most."""
+        self._application.stop()
         self._server.stop()
         self._thread.join()
 
@@ -107,9 +111,27 @@ def _traceback() -> str:
 
 class _Gateway(wsgi.Gateway_10):
     def respond(self) -> Any:
+        request = self.req
+        self.env[GONE] = self._gone
         try:
             super().respond()
         except ConnectionDropped:
-            # Nothing may follow, not even the 500 that cheroot would send.
-            self.req.sent_headers = True
-            self.req.close_connection = True
+            # Nothing may follow: not the 500 that cheroot would send, nor the chunk that ends an answer.
+            request.sent_headers = True
+            request.chunked_write = False
+            request.close_connection = True
+            return
+        trailers = self.env.get(TRAILERS)
+        if trailers is not None and request.chunked_write:
+            request.ensure_headers_sent()
+            lines = "".join(f"{name}: {value}\r\n" for name, value in trailers)
+            request.conn.wfile.write(f"0\r\n{lines}\r\n".encode("latin-1"))
+            request.chunked_write = False
+
+    def _gone(self) -> bool:
+        # One that half closes its side counts as gone, as on the real server. What else it sends is its next request.
+        connection = self.req.conn.socket
+        try:
+            return bool(select.select([connection], [], [], 0)[0]) and not connection.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return True

@@ -1,38 +1,35 @@
-"""Connect's unary protocol as one WSGI application: paths, methods, content types, codecs, compression, errors.
+"""The devbox as one WSGI application: paths, methods and content types, and the way of a call through a service.
 
-It answers as connect-go and the real server's middleware do, quirks included. The rules are those of connectrpc.com,
-"Unary-Request" and "Unary-Response".
+It answers as connect-go and the real server's middleware do, quirks included; how messages travel is in `protocols`.
 """
 
 from __future__ import annotations
 
 import logging
-import re
-import zlib
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Callable
 
-from flyte_lite._rpc.codec import JSON, PROTO, Codec, gzip
-from flyte_lite._rpc.wire_error import WireError, status_of
+from flyte_lite._clock import SYSTEM_CLOCK, Deadline
 from flyte_lite.devbox._refusal import ConnectionDropped, refusal
-from flyte_lite.devbox.services.call import Call
+from flyte_lite.devbox.protocols import Answer, Headers, Incoming, Protocol, accepted, choose
+from flyte_lite.devbox.services.call import Call, CallOver, End
 from flyte_lite.errors import CallError, Code
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
     from flyte_lite.devbox.services import Rpc
 
-    Environ = Mapping[str, Any]
-    Headers = list[tuple[str, str]]
+    Environ = dict[str, Any]
     StartResponse = Callable[[str, Headers], Any]
 
 _log = logging.getLogger("flyte_lite.devbox")
 
-_CODECS: Mapping[str, Codec] = {
-    "application/proto": PROTO,
-    "application/json": JSON,
-    "application/json; charset=utf-8": JSON,
-}
-_ACCEPT_POST = ", ".join(sorted(_CODECS))
+# What a server tells the application in the environment, if it can: whether the caller has left, and where trailers go.
+GONE = "flyte_lite.gone"
+TRAILERS = "flyte_lite.trailers"
+
 _TEXT = "text/plain; charset=utf-8"
 _REASONS = {
     200: "OK",
@@ -49,17 +46,10 @@ _REASONS = {
     501: "Not Implemented",
     503: "Service Unavailable",
     504: "Gateway Timeout",
+    505: "HTTP Version Not Supported",
 }
 _OAUTH = "/.well-known/oauth-authorization-server"
 _NO_OAUTH = "unimplemented: oauth2 metadata is not configured; set runs.authMetadata.externalAuthServerBaseUrl\n"
-
-
-class Answer(NamedTuple):
-    """What goes back."""
-
-    status: int
-    headers: Headers
-    body: bytes = b""
 
 
 class Application:
@@ -69,25 +59,80 @@ class Application:
         rpcs: What is served, by path.
 
     Raises:
-        ConnectionDropped: From a call, where the server is to close the connection without an answer.
+        ConnectionDropped: From a call, where the server is to close the connection without an answer, or without the
+            rest of one.
     """
 
     def __init__(self, rpcs: Mapping[str, Rpc]) -> None:
         self._rpcs = rpcs
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """End every stream, within half a second."""
+        self._stopping.set()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        rpc = self._rpcs.get(environ["PATH_INFO"])
-        answer = _elsewhere(environ) if rpc is None else _post(rpc, environ)
-        headers = [*answer.headers, ("Content-Length", str(len(answer.body)))]
+        incoming = Incoming(environ)
+        rpc = self._rpcs.get(incoming.path)
+        answer = _elsewhere(incoming) if rpc is None else self._call(rpc, incoming, environ.get(GONE, _never))
+        headers = answer.headers
+        if answer.length is not None:
+            headers = [*headers, ("Content-Length", str(answer.length))]
+        if answer.trailers is not None:
+            environ[TRAILERS] = answer.trailers
         start_response(f"{answer.status} {_REASONS[answer.status]}", headers)
-        return [answer.body]
+        return answer.body if incoming.method != "HEAD" else ()
+
+    def _call(self, rpc: Rpc, incoming: Incoming, gone: Callable[[], bool]) -> Answer:
+        if rpc.both_ways:
+            return Answer(505, [("Connection", "close")])
+        methods = ["GET", "POST"] if rpc.by_get else ["POST"]
+        if incoming.method not in methods:
+            return Answer(405, [("Allow", ", ".join(methods))])
+        protocol = choose(incoming, rpc.streams)
+        if protocol is None:
+            return Answer(415, [("Accept-Post", accepted(rpc.streams))])
+        if incoming.method == "GET" and incoming.has_body:
+            return Answer(415, [])
+        return protocol.answer(self._messages(rpc, protocol, incoming, gone))
+
+    def _messages(self, rpc: Rpc, protocol: Protocol, incoming: Incoming, gone: Callable[[], bool]) -> Iterator[bytes]:
+        """The answer's messages, encoded; CallError ends them."""
+        try:
+            seconds = protocol.check()
+            deadline = Deadline(SYSTEM_CLOCK, seconds)
+            request = protocol.message(rpc.request)
+            if seconds is not None and seconds <= 0:
+                raise refusal(Code.DEADLINE_EXCEEDED, "context deadline exceeded")
+            for message in self._handle(rpc, request, Call(incoming.headers, deadline, gone, self._stopping)):
+                yield protocol.codec.encode(message)
+        except (CallError, ConnectionDropped):
+            raise
+        except CallOver as over:
+            # A deadline that passes looks like success, and so does the end of a caller that only half closed.
+            if over.end is End.STOPPED:
+                raise ConnectionDropped(str(over)) from over
+        except Exception as error:
+            # A defect of a handler: the caller is told, the server lives on.
+            _log.exception("the devbox failed to answer %s", incoming.path)
+            raise refusal(Code.INTERNAL, f"the devbox failed: {type(error).__name__}: {error}") from error
+
+    def _handle(self, rpc: Rpc, request: Message, call: Call) -> Iterator[Message]:
+        if rpc.streams:
+            yield from rpc.handle(request, call)
+        else:
+            yield rpc.handle(request, call)
 
 
-def _elsewhere(environ: Environ) -> Answer:
-    path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+def _never() -> bool:
+    return False
+
+
+def _elsewhere(incoming: Incoming) -> Answer:
+    path, method = incoming.path, incoming.method
     if path in ("/healthz", "/readyz") and method in ("GET", "HEAD"):
-        return Answer(200, [("Content-Type", _TEXT)], b"OK" if method == "GET" else b"")
+        return Answer(200, [("Content-Type", _TEXT)], [b"OK"], 2)
     if path == _OAUTH:
         if method != "GET":
             return _text(405, "method not allowed\n", ("Allow", "GET"))
@@ -96,91 +141,5 @@ def _elsewhere(environ: Environ) -> Answer:
 
 
 def _text(status: int, text: str, *headers: tuple[str, str]) -> Answer:
-    return Answer(status, [("Content-Type", _TEXT), ("X-Content-Type-Options", "nosniff"), *headers], text.encode())
-
-
-def _post(rpc: Rpc, environ: Environ) -> Answer:
-    if environ["REQUEST_METHOD"] != "POST":
-        return Answer(405, [("Allow", "POST")])
-    content_type = environ.get("CONTENT_TYPE", "")
-    codec = _CODECS.get(content_type.lower())
-    if codec is None:
-        return Answer(415, [("Accept-Post", _ACCEPT_POST)])
-    try:
-        _check_protocol(environ)
-        response = rpc.handle(_request(rpc, codec, environ), Call(_headers(environ)))
-        body = codec.encode(response)
-    except CallError as error:
-        return _refused(WireError(error.code, error.message, error.details))
-    except ConnectionDropped:
-        raise
-    except Exception as error:  # noqa: BLE001 - a defect of a handler: the caller is told, the server lives on
-        _log.exception("the devbox failed to answer %s", environ["PATH_INFO"])
-        return _refused(WireError(Code.INTERNAL, f"the devbox failed: {type(error).__name__}: {error}"))
-    headers = [("Content-Type", content_type.lower()), ("Accept-Encoding", "gzip")]
-    if "gzip" in re.split(r"\s*,\s*", environ.get("HTTP_ACCEPT_ENCODING", "").strip()):
-        headers.append(("Content-Encoding", "gzip"))
-        # An empty answer stays empty although it says gzip.
-        body = gzip(body) if body else body
-    return Answer(200, headers, body)
-
-
-def _refused(error: WireError) -> Answer:
-    assert error.code is not None
-    headers = [("Content-Type", "application/json"), ("Accept-Encoding", "gzip")]
-    return Answer(status_of(error.code), headers, error.to_json())
-
-
-def _check_protocol(environ: Environ) -> None:
-    version = environ.get("HTTP_CONNECT_PROTOCOL_VERSION", "1")
-    if version != "1":
-        raise refusal(Code.INVALID_ARGUMENT, f'Connect-Protocol-Version must be "1": got "{version}"')
-    timeout = environ.get("HTTP_CONNECT_TIMEOUT_MS", "")
-    if len(timeout) > 10:
-        raise refusal(Code.INVALID_ARGUMENT, f'parse timeout: "{timeout}" has >10 digits')
-    if timeout and not re.fullmatch("[+-]?[0-9]+", timeout):
-        text = f'parse timeout: strconv.ParseInt: parsing "{timeout}": invalid syntax'
-        raise refusal(Code.INVALID_ARGUMENT, text)
-    if timeout and int(timeout) <= 0:
-        raise refusal(Code.DEADLINE_EXCEEDED, "context deadline exceeded")
-
-
-def _request(rpc: Rpc, codec: Codec, environ: Environ) -> Any:
-    body = environ["wsgi.input"].read()
-    if len(body) < int(environ.get("CONTENT_LENGTH") or 0):
-        # Half a message may well be a valid one, of another meaning.
-        raise ConnectionDropped("the request was cut short")
-    encoding = environ.get("HTTP_CONTENT_ENCODING", "identity")
-    if encoding == "gzip":
-        body = _gunzip(body)
-    elif encoding not in ("", "identity"):
-        raise refusal(Code.UNIMPLEMENTED, f'unknown compression "{encoding}": supported encodings are gzip')
-    if codec is JSON and not body:
-        text = "unmarshal message: zero-length payload is not a valid JSON object"
-        raise refusal(Code.INVALID_ARGUMENT, text)
-    if codec is JSON and not body.lstrip().startswith(b"{"):
-        # Python's parser would take [] for an empty message.
-        raise refusal(Code.INVALID_ARGUMENT, "unmarshal message: a message is a JSON object")
-    try:
-        return codec.decode(body, rpc.request)
-    except ValueError as error:
-        raise refusal(Code.INVALID_ARGUMENT, f"unmarshal message: {error}") from error
-
-
-def _gunzip(body: bytes) -> bytes:
-    # The real server unpacks in a middleware, before Connect sees the body; what is no gzip is an empty body then.
-    out = b""
-    while body:
-        member = zlib.decompressobj(wbits=31)
-        try:
-            out += member.decompress(body)
-        except zlib.error:
-            return out
-        if not member.eof:
-            raise refusal(Code.UNKNOWN, "read message: unexpected EOF")
-        body = member.unused_data
-    return out
-
-
-def _headers(environ: Environ) -> dict[str, str]:
-    return {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
+    body = text.encode()
+    return Answer(status, [("Content-Type", _TEXT), ("X-Content-Type-Options", "nosniff"), *headers], [body], len(body))

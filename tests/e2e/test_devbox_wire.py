@@ -194,7 +194,6 @@ def test_what_is_not_there_is_not_found_in_plain_text(box: Devbox) -> None:
         ("POST", PROJECTS + "Nope"),
         ("POST", PROJECTS + "GetProject/"),
         ("POST", "/flyteidl2.artifact.ArtifactService/GetArtifact"),
-        ("POST", RUNS + "WatchRuns"),
         ("GET", "/"),
     ):
         answer = ask(box, path, JSON, method=method)
@@ -214,7 +213,13 @@ def test_another_content_type_is_told_which_there_are(box: Devbox, content_type:
     answer = ask(box, PROJECTS + "GetProject", {"Content-Type": content_type} if content_type else {}, b"{}")
 
     assert (answer.status, answer.body) == (415, b"")
-    assert answer.headers["Accept-Post"] == "application/json, application/json; charset=utf-8, application/proto"
+    grpc = [
+        f"application/{kind}{codec}"
+        for kind in ("grpc", "grpc-web")
+        for codec in ("", "+json", "+json; charset=utf-8", "+proto")
+    ]
+    bare = ["application/json", "application/json; charset=utf-8", "application/proto"]
+    assert answer.headers["Accept-Post"] == ", ".join([*grpc, *bare])
 
 
 def test_health_and_discovery(box: Devbox) -> None:

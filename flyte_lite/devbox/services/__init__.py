@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
+from google.protobuf import descriptor_pb2
+
 from flyte_lite.devbox.services.auth_metadata import AuthMetadataService
 from flyte_lite.devbox.services.call import Call
 from flyte_lite.devbox.services.cluster import ClusterService
@@ -32,12 +34,20 @@ class Rpc(NamedTuple):
     """One RPC that is served.
 
     Attributes:
+        name: Service and method, such as "RunService/GetRunDetails".
         request: The class of its request.
-        handle: Answers it.
+        handle: Answers it: with a message or, if it streams, with an iterator of them.
+        streams: Whether it answers with any number of messages.
+        both_ways: Whether the caller sends any number too, for which HTTP/1.1 will not do. `handle` is not called.
+        by_get: Whether Connect's GET may be used for it.
     """
 
+    name: str
     request: type[Message]
-    handle: Callable[[Any, Call], Message]
+    handle: Callable[[Any, Call], Any]
+    streams: bool = False
+    both_ways: bool = False
+    by_get: bool = False
 
 
 def rpcs(state: State, executor: Executor) -> Mapping[str, Rpc]:
@@ -54,7 +64,29 @@ def rpcs(state: State, executor: Executor) -> Mapping[str, Rpc]:
     found = {}
     for service in services:
         described = pool().FindServiceByName(service.name)
-        for name, handle in service.handlers().items():
-            request = message_class(described.methods_by_name[name].input_type.full_name)
-            found[f"/{service.name}/{name}"] = Rpc(request, handle)
+        handlers = service.handlers()
+        for method in described.methods:
+            # The descriptor itself does not tell on older protobuf.
+            kind = descriptor_pb2.MethodDescriptorProto()
+            method.CopyToProto(kind)
+            handle = handlers.pop(method.name, None)
+            if handle is None and not kind.client_streaming:
+                continue
+            found[f"/{service.name}/{method.name}"] = Rpc(
+                f"{described.name}/{method.name}",
+                message_class(method.input_type.full_name),
+                handle or _by_http2,
+                streams=kind.server_streaming,
+                both_ways=kind.client_streaming,
+                by_get=_no_side_effects(kind) and not kind.server_streaming,
+            )
+        assert not handlers, f"{service.name} has no {', '.join(handlers)}"
     return found
+
+
+def _no_side_effects(kind: descriptor_pb2.MethodDescriptorProto) -> bool:
+    return kind.options.idempotency_level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
+
+
+def _by_http2(_: Any, __: Call) -> None:
+    raise AssertionError("never called over HTTP/1.1")

@@ -1,0 +1,131 @@
+"""Envelopes, the frames of Connect's streams and of gRPC-Web: a byte of flags, four of length, the payload. No I/O.
+
+Specification: connectrpc.com, "Streaming-RPCs"; gRPC-Web frames its messages alike.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple, Optional
+
+from flyte_lite.errors import Code, RpcError
+
+COMPRESSED = 0x01
+# The last envelope of an answer: Connect's holds JSON, gRPC-Web's a block of headers.
+END_STREAM = 0x02
+TRAILERS = 0x80
+
+PREFIX = struct.Struct(">BI")
+MOST = 0xFFFF_FFFF
+
+
+class Envelope(NamedTuple):
+    """One frame.
+
+    Attributes:
+        flags: As they came; see the constants.
+        data: The payload as it came, packed if `COMPRESSED` is set.
+    """
+
+    flags: int
+    data: bytes
+
+
+class EnvelopeCutShort(ValueError):
+    """The bytes ended inside an envelope.
+
+    Attributes:
+        promised: Length of the payload by its prefix; None if the prefix itself is not whole.
+        got: How many bytes of the payload, or of the prefix, there were.
+    """
+
+    def __init__(self, promised: Optional[int], got: int) -> None:
+        if promised is None:
+            super().__init__(f"an envelope begins with {PREFIX.size} bytes, got {got}")
+        else:
+            super().__init__(f"promised {promised} bytes in enveloped message, got {got} bytes")
+        self.promised = promised
+        self.got = got
+
+
+def pack(flags: int, data: bytes) -> bytes:
+    """One envelope as bytes.
+
+    Raises:
+        RpcError: It holds more than four bytes can count (resource_exhausted).
+    """
+    if len(data) > MOST:
+        raise RpcError(f"a message of {len(data)} bytes does not fit an envelope", Code.RESOURCE_EXHAUSTED)
+    return PREFIX.pack(flags, len(data)) + data
+
+
+class EnvelopeReader:
+    """Envelopes out of bytes that come in pieces of any size.
+
+    Args:
+        limit: Most bytes of one payload, as it comes over the wire; None is as many as fit an envelope.
+    """
+
+    def __init__(self, limit: Optional[int] = None) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+        self._start = 0
+
+    def feed(self, piece: bytes) -> None:
+        """Take what came."""
+        # Envelopes taken out are only dropped here, so that many small ones in one piece cost no copying.
+        if self._start:
+            del self._buffer[: self._start]
+            self._start = 0
+        self._buffer += piece
+
+    def __iter__(self) -> Iterator[Envelope]:
+        """Those that are whole by now, each once; go on after the next `feed`.
+
+        Raises:
+            RpcError: One is larger than the limit (resource_exhausted). That is known from its prefix, so the payload
+                need not be waited for.
+        """
+        while True:
+            envelope = self.next()
+            if envelope is None:
+                return
+            yield envelope
+
+    def next(self) -> Optional[Envelope]:
+        """The next one; None if it is not whole yet.
+
+        Raises:
+            RpcError: It is larger than the limit (resource_exhausted).
+        """
+        begin = self._start + PREFIX.size
+        if len(self._buffer) < begin:
+            return None
+        flags, length = PREFIX.unpack_from(self._buffer, self._start)
+        if self._limit is not None and length > self._limit:
+            text = f"a message of {length} bytes is over the limit of {self._limit} bytes"
+            raise RpcError(text, Code.RESOURCE_EXHAUSTED)
+        end = begin + length
+        if len(self._buffer) < end:
+            return None
+        self._start = end
+        return Envelope(flags, bytes(memoryview(self._buffer)[begin:end]))
+
+    @property
+    def rest(self) -> int:
+        """How many bytes are there that no envelope was made of yet."""
+        return len(self._buffer) - self._start
+
+    def close(self) -> None:
+        """Say that no more will come.
+
+        Raises:
+            EnvelopeCutShort: There are bytes that are no whole envelope.
+        """
+        if not self.rest:
+            return
+        if self.rest < PREFIX.size:
+            raise EnvelopeCutShort(None, self.rest)
+        _, length = PREFIX.unpack_from(self._buffer, self._start)
+        raise EnvelopeCutShort(length, self.rest - PREFIX.size)

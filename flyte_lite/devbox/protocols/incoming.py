@@ -1,0 +1,94 @@
+"""An HTTP request as WSGI hands it over, after what the real server's middleware makes of it."""
+
+from __future__ import annotations
+
+import email.message
+import re
+import zlib
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from flyte_lite.devbox._refusal import ConnectionDropped, refusal
+from flyte_lite.errors import Code
+
+Environ = Mapping[str, Any]
+
+_PLAIN_TYPE = re.compile("[a-z.+-]+/[a-z.+-]+")
+
+
+class Incoming:
+    """One request.
+
+    Attributes:
+        method: Of HTTP.
+        path: Decoded.
+        headers: By lower-case name.
+        content_type: In connect-go's canonical form, so that types can be compared.
+        query: The first value of each parameter.
+    """
+
+    def __init__(self, environ: Environ) -> None:
+        self._environ = environ
+        self.method: str = environ["REQUEST_METHOD"]
+        self.path: str = environ["PATH_INFO"]
+        self.headers = {
+            name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")
+        }
+        self.content_type = _canonical(environ.get("CONTENT_TYPE") or "")
+        self.query: dict[str, str] = {}
+        # A semicolon makes Go leave the parameter out; elsewhere it is a letter like others.
+        for name, value in parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True, errors="surrogateescape"):
+            self.query.setdefault(name, value)
+
+    @property
+    def has_body(self) -> bool:
+        """Whether there is more than a head; what comes in chunks counts if it brings a byte."""
+        length = self._environ.get("CONTENT_LENGTH")
+        return int(length) > 0 if length else bool(self._read())
+
+    def body(self) -> bytes:
+        """The body, unpacked if the whole of it came as gzip.
+
+        Raises:
+            ConnectionDropped: It was cut short: half a message may well be a valid one, of another meaning.
+            RpcError: It is packed, and cut short inside (unknown).
+        """
+        body = self._read()
+        return _gunzip(body) if self.headers.get("content-encoding") == "gzip" else body
+
+    def _read(self) -> bytes:
+        try:
+            body: bytes = self._environ["wsgi.input"].read()
+        except (ValueError, OSError) as error:
+            raise ConnectionDropped("the request's chunks can't be read") from error
+        if len(body) < int(self._environ.get("CONTENT_LENGTH") or 0):
+            raise ConnectionDropped("the request was cut short")
+        return body
+
+
+def _gunzip(body: bytes) -> bytes:
+    # The real server unpacks in a middleware, before Connect sees the body; what is no gzip is an empty body then.
+    out = []
+    while body:
+        member = zlib.decompressobj(wbits=31)
+        try:
+            out.append(member.decompress(body))
+        except zlib.error:
+            break
+        if not member.eof:
+            raise refusal(Code.UNKNOWN, "read message: unexpected EOF")
+        body = member.unused_data
+    return b"".join(out)
+
+
+def _canonical(content_type: str) -> str:
+    if _PLAIN_TYPE.fullmatch(content_type):
+        return content_type
+    parsed = email.message.Message()
+    parsed["Content-Type"] = content_type
+    found = parsed.get_params()
+    if not found or "/" not in found[0][0]:
+        return content_type
+    parameters = {name.lower(): value.lower() if name.lower() == "charset" else value for name, value in found[1:]}
+    return "; ".join([found[0][0].lower(), *(f"{name}={value}" for name, value in sorted(parameters.items()))])
