@@ -38,6 +38,7 @@ SERVICES = {
     "flyteidl2.dataproxy.DataProxyService",
     "flyteidl2.project.ProjectService",
     "flyteidl2.secret.SecretService",
+    "flyteidl2.settings.SettingsService",
     "flyteidl2.task.TaskService",
     "flyteidl2.trigger.TriggerService",
     "flyteidl2.workflow.EventsProxyService",
