@@ -139,7 +139,9 @@ class ErrorDetail(NamedTuple):
 
 
 def _rebuild(cls: type[FlyteLiteError], args: tuple[Any, ...], state: dict[str, Any]) -> FlyteLiteError:
-    error = cls.__new__(cls, *args)
+    # What is a TimeoutError too has OSError's layout, though the first `__new__` that Python finds may be another's.
+    make: Any = OSError.__new__ if issubclass(cls, OSError) else cls.__new__
+    error: FlyteLiteError = make(cls, *args)
     error.args = args
     error.__dict__.update(state)
     return error

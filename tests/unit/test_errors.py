@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+from inspect import Parameter, signature
+from typing import Any
+
+import pytest
+
+from flyte_lite import errors
+from flyte_lite.errors import CallError, Code, ErrorDetail
+
+CLASSES = [
+    getattr(errors, name)
+    for name in errors.__all__
+    if inspect.isclass(getattr(errors, name)) and issubclass(getattr(errors, name), BaseException)
+]
+
+
+def make(kind: type[Exception]) -> Exception:
+    """One of each, by filling in whatever its constructor asks for."""
+    values: dict[str, Any] = {
+        "message": "what happened",
+        "problem": "what happened",
+        "root_cause_message": "what happened",
+        "code": Code.NOT_FOUND if issubclass(kind, CallError) else "Code",
+        "kind": "user",
+        "what": "Run",
+        "task": "t",
+        "problems": ["a", "b"],
+        "signature": "(x: int)",
+        "name": "r1",
+        "phase": "running",
+        "timeout": 5.0,
+    }
+    if kind.__init__ is Exception.__init__:
+        return kind("what happened")
+    named = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+    wanted = [p.name for p in signature(kind).parameters.values() if p.kind in named and p.default is p.empty]
+    return kind(**{name: values[name] for name in wanted})
+
+
+def test_everything_public_is_listed_and_nothing_twice() -> None:
+    public = {
+        name
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and value.__module__ == errors.__name__ and not name.startswith("_")
+    }
+
+    assert set(errors.__all__) == public
+    assert len(errors.__all__) == len(set(errors.__all__))
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_each_is_one_of_ours_and_says_what_it_is_for(kind: type[Exception]) -> None:
+    assert issubclass(kind, errors.FlyteLiteError)
+    assert kind.__doc__
+    assert errors.__doc__ is not None
+    assert kind.__name__ in errors.__doc__
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_each_pickles_with_all_it_holds(kind: type[Exception], protocol: int) -> None:
+    error = make(kind)
+    if isinstance(error, CallError):
+        error.details = (ErrorDetail("a.B", b"\0"),)
+        error.headers = {"a": ["b"]}
+        error.method, error.endpoint, error.attempts, error.elapsed, error.request_id = "S/M", "http://h:1", 2, 1.5, "i"
+
+    for twin in (pickle.loads(pickle.dumps(error, protocol)), copy.copy(error), copy.deepcopy(error)):
+        assert type(twin) is kind
+        assert str(twin) == str(error)
+        assert twin.args == error.args
+        assert vars(twin) == vars(error)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_each_has_a_text(kind: type[Exception]) -> None:
+    assert str(make(kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "also"),
+    [
+        (errors.BaseRuntimeError, RuntimeError),
+        (errors.CallTimeoutError, TimeoutError),
+        (errors.WaitTimeoutError, TimeoutError),
+        (errors.OptionError, ValueError),
+        (errors.LiteralError, TypeError),
+        (errors.LiteralError, ValueError),
+        (errors.InputsError, errors.LiteralError),
+        (errors.ConfigError, errors.InitializationError),
+        (errors.NotInitializedError, errors.InitializationError),
+        (errors.CallError, errors.UnionRpcError),
+        (errors.CallError, errors.RuntimeSystemError),
+        (errors.InvalidArgumentError, errors.RuntimeUserError),
+        (errors.AlreadyExistsError, errors.RuntimeUserError),
+        (errors.MaxRuntimeExceededError, errors.TaskTimeoutError),
+        (errors.DeadlineExceededError, errors.TaskTimeoutError),
+        (errors.EndpointError, errors.TransportError),
+    ],
+)
+def test_each_is_caught_as_what_it_is(kind: type[Exception], also: type[Exception]) -> None:
+    assert issubclass(kind, also)
+
+
+def test_a_runs_deadline_is_no_calls_deadline() -> None:
+    assert not issubclass(errors.DeadlineExceededError, errors.CallError)
+    assert not issubclass(errors.CallTimeoutError, errors.TaskTimeoutError)
+
+
+def test_nothing_was_sent_where_nothing_can_have_been_sent() -> None:
+    assert [kind("x").sent for kind in (errors.ConnectFailedError, errors.TlsError, errors.ConnectionLostError)] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_a_text_holds_the_frame_but_neither_headers_nor_details() -> None:
+    error = errors.UnauthenticatedError(
+        "no token",
+        Code.UNAUTHENTICATED,
+        details=[ErrorDetail("a.B", b"hidden")],
+        headers={"set-cookie": ["hidden"], "www-authenticate": ["hidden"]},
+    )
+    error.method = "S/M"
+
+    assert str(error) == "S/M: unauthenticated: no token"
+    assert "hidden" not in repr(error)
+
+
+def test_one_attempt_is_not_worth_a_word() -> None:
+    error = errors.NotFoundError("", Code.NOT_FOUND)
+    assert str(error) == "not_found: no message"
+
+    error.attempts, error.elapsed = 3, 1.25
+    assert str(error) == "not_found: no message (after 3 attempts in 1.2 s)"
+
+
+def test_codes_are_the_sixteen_of_connect() -> None:
+    wanted = """canceled unknown invalid_argument deadline_exceeded not_found already_exists permission_denied
+        resource_exhausted failed_precondition aborted out_of_range unimplemented internal unavailable data_loss
+        unauthenticated"""
+    assert [code.value for code in Code] == wanted.split()
+    assert all(f"{code:>20}".strip() == code == code.value == str(code) for code in Code)
