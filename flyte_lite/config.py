@@ -65,6 +65,9 @@ class Endpoint(NamedTuple):
             port, host = parts.port, parts.hostname
         except ValueError as error:
             raise ConfigError(f"{wanted} ({error})") from error
+        # `http:/host` would read as a host called http.
+        if host in ("http", "https", "dns") and parts.port is None and ":" in parts.netloc:
+            raise ConfigError(wanted)
         if not host or parts.query or parts.fragment or "@" in parts.netloc or any(c.isspace() for c in rest):
             raise ConfigError(wanted)
         scheme = scheme.lower() or ("http" if insecure else "https")
@@ -83,7 +86,8 @@ class Endpoint(NamedTuple):
 
 def _shown(text: str) -> str:
     # A key or a password may have been pasted where an address belongs.
-    return text.partition("@")[2] or text[:80]
+    text = text.rpartition("@")[2].partition("?")[0].partition("#")[0]
+    return text[:80] if len(text) < 40 or "." in text or "/" in text else f"{text[:4]}..."
 
 
 @dataclass(frozen=True)

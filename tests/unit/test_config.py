@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flyte_lite.config import Config, Endpoint
+from flyte_lite.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "insecure", "wanted"),
+    [
+        ("flyte.example.com", False, ("https", "flyte.example.com", 443, "")),
+        ("flyte.example.com", True, ("http", "flyte.example.com", 80, "")),
+        ("localhost:8080", False, ("https", "localhost", 8080, "")),
+        ("localhost:8080", True, ("http", "localhost", 8080, "")),
+        ("dns:///flyte.example.com", False, ("https", "flyte.example.com", 443, "")),
+        ("dns:///localhost:30080", True, ("http", "localhost", 30080, "")),
+        ("DNS:///Flyte.Example.com", False, ("https", "flyte.example.com", 443, "")),
+        ("http://localhost:8080", False, ("http", "localhost", 8080, "")),
+        ("http://localhost", False, ("http", "localhost", 80, "")),
+        ("https://localhost", True, ("https", "localhost", 443, "")),
+        ("HTTPS://localhost/", True, ("https", "localhost", 443, "")),
+        ("https://h/a/b/", False, ("https", "h", 443, "/a/b")),
+        ("h:1/a", True, ("http", "h", 1, "/a")),
+        ("  h  ", False, ("https", "h", 443, "")),
+        ("127.0.0.1:1", False, ("https", "127.0.0.1", 1, "")),
+        ("[::1]:8080", False, ("https", "::1", 8080, "")),
+        ("http://[fd00::1]", False, ("http", "fd00::1", 80, "")),
+        ("http:8080", True, ("http", "http", 8080, "")),
+    ],
+)
+def test_forms_of_an_endpoint(text: str, insecure: bool, wanted: tuple[Any, ...]) -> None:
+    assert Endpoint.parse(text, insecure=insecure) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "  ",
+        "dns:///",
+        "https://",
+        "grpc://h",
+        "ftp://h",
+        "h:port",
+        "h:99999",
+        "h:-1",
+        ":8080",
+        "a b",
+        "h/a b",
+        "::1",
+        "[::1",
+        "user@h",
+        "h?x=1",
+        "h#x",
+        "http:/h",
+        "https:/h",
+        "https:h",
+    ],
+)
+def test_what_is_no_endpoint_says_what_one_looks_like(text: str) -> None:
+    with pytest.raises(ConfigError, match="write host, host:port, https://host or dns:///host"):
+        Endpoint.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://user:hidden@h",
+        "https://user:hid@hidden@h",
+        "h?token=hidden",
+        "h#hidden",
+        "aHR0cHM6Ly9mbHl0ZS5leGFtcGxlLmNvbTpjbGllbnQ6hidden " + "A" * 20,
+    ],
+)
+def test_what_was_pasted_by_mistake_is_not_shown(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Endpoint.parse(text)
+
+    assert "hid" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "organization"),
+    [
+        ("acme.hosted.example.com", "acme"),
+        ("flyte.example", ""),
+        ("localhost", ""),
+        ("127.0.0.1", ""),
+        ("::1", ""),
+    ],
+)
+def test_the_organization_of_a_hosted_server_is_its_first_label(host: str, organization: str) -> None:
+    assert Endpoint("https", host, 443, "").organization == organization
+
+
+VARIABLES = {
+    "endpoint": ("FLYTE_ADMIN_ENDPOINT", "h:1", "h:1"),
+    "insecure": ("FLYTE_ADMIN_INSECURE", "true", True),
+    "insecure_skip_verify": ("FLYTE_ADMIN_INSECURESKIPVERIFY", "1", True),
+    "ca_cert_file_path": ("FLYTE_ADMIN_CACERTFILEPATH", "/ca.pem", "/ca.pem"),
+    "org": ("FLYTE_TASK_ORG", "o", "o"),
+    "project": ("FLYTE_TASK_PROJECT", "p", "p"),
+    "domain": ("FLYTE_TASK_DOMAIN", "d", "d"),
+}
+
+
+@pytest.mark.parametrize("setting", VARIABLES)
+def test_argument_then_environment_then_default(setting: str) -> None:
+    variable, text, value = VARIABLES[setting]
+
+    found = Config.load({}, {variable: text})
+    assert (getattr(found, setting), found.sources[setting]) == (value, f"environment variable {variable}")
+
+    given: Any = False if isinstance(value, bool) else "given"
+    found = Config.load({setting: given}, {variable: text})
+    assert (getattr(found, setting), found.sources[setting]) == (given, "argument")
+
+    found = Config.load({setting: None}, {})
+    assert (getattr(found, setting), found.sources[setting]) == (getattr(Config(), setting), "default")
+
+    assert Config.load({}, {variable: ""}).sources[setting] == "default"
+
+
+def test_every_setting_has_a_variable_and_a_source() -> None:
+    found = Config.load({}, {variable: text for variable, text, _ in VARIABLES.values()})
+
+    assert set(found.sources) == set(VARIABLES)
+    assert found == Config(**{setting: value for setting, (_, _, value) in VARIABLES.items()})
+
+
+@pytest.mark.parametrize("text", ["1", "true", "True", " TRUE ", "t", "yes", "y", "on"])
+def test_words_for_yes(text: str) -> None:
+    assert Config.load({}, {"FLYTE_ADMIN_INSECURE": text}).insecure is True
+
+
+@pytest.mark.parametrize("text", ["0", "false", "False", " FALSE ", "f", "no", "n", "off"])
+def test_words_for_no(text: str) -> None:
+    assert Config.load({}, {"FLYTE_ADMIN_INSECURE": text}).insecure is False
+
+
+@pytest.mark.parametrize("text", ["maybe", "2", "tru", " "])
+def test_another_word_names_the_variable(text: str) -> None:
+    with pytest.raises(ConfigError, match="FLYTE_ADMIN_INSECURESKIPVERIFY"):
+        Config.load({}, {"FLYTE_ADMIN_INSECURESKIPVERIFY": text})
+
+
+def test_a_missing_endpoint_says_where_to_set_it() -> None:
+    with pytest.raises(ConfigError, match="FLYTE_ADMIN_ENDPOINT"):
+        Config().server()
+
+
+def test_a_bad_endpoint_says_where_it_came_from() -> None:
+    with pytest.raises(ConfigError, match=r"\(from environment variable FLYTE_ADMIN_ENDPOINT\)"):
+        Config.load({}, {"FLYTE_ADMIN_ENDPOINT": "a b"}).server()
+    with pytest.raises(ConfigError) as caught:
+        Config.load({"endpoint": "a b"}, {}).server()
+    assert "from" not in str(caught.value)
+
+
+def test_insecure_decides_where_the_endpoint_does_not() -> None:
+    assert Config(endpoint="h", insecure=True).server().scheme == "http"
+    assert Config(endpoint="https://h", insecure=True).server().scheme == "https"
