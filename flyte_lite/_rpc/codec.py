@@ -5,11 +5,12 @@ A codec's name is what follows `application/` (or `application/connect+`) in a c
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from flyte_lite.errors import Code, RpcError
+from flyte_lite.errors import Code, RateLimitedError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -64,8 +65,11 @@ class JsonCodec:
         from google.protobuf import json_format
 
         try:
-            return json_format.Parse(body, kind(), ignore_unknown_fields=True)
-        except (json_format.ParseError, UnicodeDecodeError) as error:
+            parsed = json.loads(body)
+            if not isinstance(parsed, dict):
+                raise TypeError("it is no object")  # protobuf takes an empty list for an empty message
+            return json_format.ParseDict(parsed, kind(), ignore_unknown_fields=True)
+        except (json_format.ParseError, ValueError, TypeError, RecursionError) as error:
             raise ValueError(f"not a {kind.DESCRIPTOR.full_name} in JSON: {error}") from error
 
 
@@ -73,29 +77,38 @@ PROTO = ProtoCodec()
 JSON = JsonCodec()
 CODECS: Sequence[Codec] = (PROTO, JSON)
 
+_WINDOW = 16 * 1024
+
 
 def gunzip(body: bytes, limit: int) -> bytes:
     """Unpack gzip (several members too), refusing to make more than `limit` bytes of it.
 
     Raises:
         ValueError: It is not gzip, or it is cut short.
-        RpcError: It would be larger than `limit` (resource_exhausted); memory is never spent on the rest.
+        RateLimitedError: It would be larger than `limit`; memory is never spent on the rest.
     """
     out = []
     room = limit
-    while body:
-        member = zlib.decompressobj(wbits=31)
-        try:
-            part = member.decompress(body, room + 1)
-        except zlib.error as error:
-            raise ValueError(f"not gzip: {error}") from error
-        if len(part) > room:
-            raise RpcError(f"the message is over the limit of {limit} bytes once unpacked", Code.RESOURCE_EXHAUSTED)
-        if not member.eof:
-            raise ValueError("the gzip body is cut short")
-        out.append(part)
-        room -= len(part)
-        body = member.unused_data
+    member = zlib.decompressobj(wbits=31)
+    # A window at a time: after each member zlib copies what is left, which thousands of tiny ones would make costly.
+    for start in range(0, len(body), _WINDOW):
+        window = body[start : start + _WINDOW]
+        while window:
+            if member.eof:
+                member = zlib.decompressobj(wbits=31)
+            try:
+                part = member.decompress(window, room + 1)
+            except zlib.error as error:
+                raise ValueError(f"not gzip: {error}") from error
+            if len(part) > room:
+                raise RateLimitedError(
+                    f"the message is over the limit of {limit} bytes once unpacked", Code.RESOURCE_EXHAUSTED
+                )
+            out.append(part)
+            room -= len(part)
+            window = member.unused_data
+    if not member.eof:
+        raise ValueError("the gzip body is cut short")
     return b"".join(out)
 
 

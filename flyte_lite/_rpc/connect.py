@@ -51,10 +51,8 @@ class Connect:
     def head(self, left: Optional[float]) -> dict[str, str]:
         """Headers of a unary request that has `left` seconds; None has no end."""
         head = self._head.copy()
-        if left is not None:
-            milliseconds = max(1, int(left * 1000))
-            if milliseconds <= _MOST_TIMEOUT_MS:
-                head["Connect-Timeout-Ms"] = str(milliseconds)
+        if left is not None and left * 1000 <= _MOST_TIMEOUT_MS:
+            head["Connect-Timeout-Ms"] = str(max(1, int(left * 1000)))
         return head
 
     def body(self, request: Message) -> bytes:
@@ -107,9 +105,10 @@ def _with_trailers(headers: Mapping[str, list[str]]) -> dict[str, list[str]]:
 
 
 def _unpacked(body: bytes, encoding: str, headers: Mapping[str, list[str]], limit: int) -> bytes:
+    encoding = encoding.strip().lower()
     if encoding == "identity" or not body:
         return body
-    if encoding != "gzip":
+    if encoding not in ("gzip", "x-gzip"):
         raise errors.InternalError(
             f"the answer is packed as {encoding}, which was not asked for", Code.INTERNAL, headers=headers
         )
@@ -131,8 +130,8 @@ def _explained(
             code,
             headers=headers,
         )
-    server = headers.get("server", [""])[0]
-    what = f"HTTP {status}{f' {reason}' if reason else ''}, {media or 'no content type'}" + (
+    server = _shown(headers.get("server", [""])[0])
+    what = f"HTTP {status}{f' {_shown(reason)}' if reason else ''}, {_shown(media) or 'no content type'}" + (
         f", server {server}" if server else ""
     )
     start = "" if "content-encoding" in headers else _start_of(body, media)
@@ -146,12 +145,15 @@ def _explained(
 
 def _hint(status: int, media: str, headers: Mapping[str, list[str]], body: bytes) -> str:
     if 300 <= status < 400:
-        to = headers.get("location", ["nowhere"])[0].partition("?")[0]
+        # Without what may be a secret: the user, the query and the fragment.
+        to = re.sub(r"(?<=//)[^/?#]*@|[?#].*", "", _shown(headers.get("location", ["nowhere"])[0]))
         return (
             f"; it redirects to {to}, which is never followed: is that the console or a login page, or http for https?"
         )
     if b"HTTP request to an HTTPS server" in body:
         return "; it wants TLS: use https:// or insecure=False"
+    if status == 407:
+        return "; the HTTP proxy on the way wants a user and a password: http://user:password@host:port"
     if media == "text/html":
         return "; a web page, so this may be the console, a login page or another server: check host, port and path"
     if status in (502, 503, 504):
@@ -165,5 +167,10 @@ def _start_of(body: bytes, media: str) -> str:
     text = body[:2000].decode("utf-8", "replace")
     if media == "text/html":
         text = re.sub(r"<(script|style).*?</\1>|<[^>]*>?", " ", text, flags=re.DOTALL | re.IGNORECASE)
+    return _shown(text)
+
+
+def _shown(text: str) -> str:
+    # What strangers sent goes to a terminal: no control characters, and not much of it.
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

@@ -92,13 +92,13 @@ class WireError:
 
     @classmethod
     def from_json(cls, body: bytes) -> Optional[WireError]:
-        """Read Connect's error JSON; None if it is not such a thing.
+        """Read Connect's error JSON; None if it is not such a thing: no object, or one that says nothing we know.
 
         Unknown keys are ignored, and a detail that can't be read is left out: neither may hide the code.
         """
         try:
             parsed = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return cls.from_object(parsed)
 
@@ -106,6 +106,8 @@ class WireError:
     def from_object(cls, parsed: Any) -> Optional[WireError]:
         """The same from JSON already parsed, as the end of a stream holds it."""
         if not isinstance(parsed, dict):
+            return None
+        if not parsed.keys() & {"code", "message", "details"}:
             return None
         message = parsed.get("message")
         details = parsed.get("details")
