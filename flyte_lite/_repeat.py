@@ -23,7 +23,8 @@ def repeat(do: Callable[[int], T], decide: Decide[T], deadline: Deadline) -> T:
     Args:
         do: Gets the number of the attempt, from 1.
         decide: See `Decide`.
-        deadline: Its clock sleeps; once it has passed (or its token is canceled), nothing is tried again.
+        deadline: Its clock sleeps. Once it has passed (or its token is canceled), an attempt that ends is the last.
+            The attempt after a sleep is made all the same, as it knows best how to say what ended it.
     """
     try:
         value = do(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Optional
 
@@ -39,7 +40,7 @@ class RetryPolicy:
         asked = pushback(error)
         if asked is None and error.code is Code.RESOURCE_EXHAUSTED:
             return None  # only the server knows when there is room again
-        delay = asked if asked is not None else draw * min(self.cap, self.base * 2 ** (attempt - 1))
+        delay = asked if asked is not None else draw * min(self.cap, self.base * 2.0 ** min(attempt - 1, 99))
         return None if left is not None and delay >= left else delay
 
 
@@ -60,11 +61,15 @@ def pushback(error: CallError) -> Optional[float]:
     """Seconds that the server asks to be left alone, in a RetryInfo detail or a Retry-After header; None if none."""
     for detail in error.details:
         if detail.type == _RETRY_INFO:
+            from google.protobuf.message import DecodeError
+
             from flyte_lite.idl.google.protobuf import duration_pb2
 
             # RetryInfo is one field, `retry_delay = 1`: a tag byte and the length of the Duration that follows.
             if detail.value[:1] == b"\x0a" and len(detail.value) >= 2:
-                delay = duration_pb2.Duration.FromString(detail.value[2 : 2 + detail.value[1]])
-                return max(0.0, float(delay.seconds) + delay.nanos / 1e9)
+                with contextlib.suppress(DecodeError):  # what can't be read asks for nothing
+                    delay = duration_pb2.Duration.FromString(detail.value[2 : 2 + detail.value[1]])
+                    return max(0.0, float(delay.seconds) + delay.nanos / 1e9)
     value = error.headers.get("retry-after", [""])[0].strip()
-    return float(value) if value.isascii() and value.isdigit() else None
+    # Ten digits are three hundred years; more would become infinity.
+    return float(value) if value.isascii() and value.isdigit() and len(value) <= 10 else None
