@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Generic, Optional
@@ -105,29 +106,31 @@ class Channel:
             request: What to send.
             deadline: The end of everything, retries too, and who may end it sooner.
             repeatable: True if this very request does no harm when done twice, though its method may.
-            headers: Further headers.
+            headers: Further headers; those of the protocol can't be replaced, but `x-request-id` can.
 
         Raises:
+            ValueError: A further header can't be sent as it is.
             CallError: See `flyte_lite.errors`. After retries it is the last error, with `attempts` filled in.
         """
         started = self.clock.monotonic()
         safe = repeatable or method.safe
-        request_id = secrets.token_hex(16)
+        further = _checked(headers) if headers else {}
+        request_id = further.pop("x-request-id", "") or secrets.token_hex(16)
         body = self._protocol.body(request)
         tries = 0
 
         def attempt(number: int) -> Res:
             nonlocal tries
             if deadline.canceled:
-                raise CanceledError("the call was canceled", Code.CANCELED)
+                raise CanceledError("the call was canceled", Code.CANCELED, sent=number > 1)
             left = deadline.left()
             if left == 0.0:
-                raise CallTimeoutError("no time was left to send the request", Code.DEADLINE_EXCEEDED)
+                raise CallTimeoutError("no time was left to send the request", Code.DEADLINE_EXCEEDED, sent=number > 1)
             tries = number
             head = self._protocol.head(left)
             head["x-request-id"] = request_id
-            if headers:
-                head.update(headers)
+            if further:
+                head = {**further, **head}
             answer = self.transport.exchange(
                 "POST", self.origin, self.prefix + method.path, head, body, deadline, self._limit
             )
@@ -165,3 +168,27 @@ class Channel:
             received,
             request_id,
         )
+
+
+# What the protocol and HTTP say for themselves; a second one would contradict them.
+_OURS = {"accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "host"}
+_OURS |= {"transfer-encoding", "user-agent"}
+
+
+def _checked(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers by lower-case name, without those that are ours to send.
+
+    Checked here, as http.client repeats a bad value in its error, and the value may be a token.
+    """
+    checked = {}
+    for given, value in headers.items():
+        name = given.lower()
+        if not re.fullmatch(r"[0-9a-z_.-]+", name):
+            raise ValueError(f"{name[:40]!r} is not the name of a header")
+        if not re.fullmatch(r"[\x20-\x7e]*", value):
+            raise ValueError(
+                f"the value of the header {name} has characters that HTTP does not take, such as a line end"
+            )
+        if name not in _OURS and not name.startswith("connect-"):
+            checked[name] = value
+    return checked
