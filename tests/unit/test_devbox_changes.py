@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,8 +13,14 @@ from flyte_lite.devbox.state.database import Database
 ADD = "INSERT INTO object VALUES (?, ?)"
 
 
-def test_a_write_is_told_once_it_is_committed() -> None:
-    database = Database()
+@pytest.fixture
+def database() -> Iterator[Database]:
+    made = Database()
+    yield made
+    made.close()
+
+
+def test_a_write_is_told_once_it_is_committed(database: Database) -> None:
     told = []
 
     with database.transaction():
@@ -25,16 +32,19 @@ def test_a_write_is_told_once_it_is_committed() -> None:
     assert [*told, database.changes.version] == [0, 0, 1]
 
 
-def test_reading_and_failing_are_told_to_nobody() -> None:
-    database = Database()
-
+def test_reading_and_failing_are_told_to_nobody(database: Database) -> None:
     with database.transaction():
         database.all("SELECT * FROM object")
-    with pytest.raises(KeyError), database.transaction():
-        database.run(ADD, ("a", b""))
-        raise KeyError
+    with pytest.raises(KeyError):
+        add_and_fail(database)
 
     assert database.changes.version == 0
+
+
+def add_and_fail(database: Database) -> None:
+    with database.transaction():
+        database.run(ADD, ("a", b""))
+        raise KeyError
 
 
 def test_whoever_waits_is_woken() -> None:
