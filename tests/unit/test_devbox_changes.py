@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 
@@ -64,6 +65,35 @@ def test_who_knows_less_than_there_is_does_not_wait() -> None:
     changes.tell()
 
     assert changes.wait(0, 30) == 1
+
+
+def test_those_who_wait_for_a_topic_are_told_of_nothing_else() -> None:
+    database = Database()
+    mine, other = database.changes.about("mine"), database.changes.about("other")
+
+    with database.transaction():
+        database.concerns("mine")
+        database.run(ADD, ("a", b""))
+    database.run(ADD, ("b", b""))
+
+    assert (mine.version, other.version, database.changes.version) == (1, 0, 2)
+    assert database.changes.about("mine") is mine
+
+
+def test_what_failed_concerns_nobody() -> None:
+    database = Database()
+    mine = database.changes.about("mine")
+
+    with pytest.raises(sqlite3.IntegrityError), database.transaction():
+        fail(database, "mine")
+    database.run(ADD, ("b", b""))
+
+    assert mine.version == 0
+
+
+def fail(database: Database, topic: str) -> None:
+    database.concerns(topic)
+    database.run(f"{ADD}, (1, NULL)", ("a", b""))
 
 
 def test_waiting_ends_without_a_change() -> None:

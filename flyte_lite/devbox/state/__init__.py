@@ -19,7 +19,9 @@ from flyte_lite.devbox.state.logs import Logs
 from flyte_lite.devbox.state.objects import Objects
 from flyte_lite.devbox.state.outcomes import Outcomes
 from flyte_lite.devbox.state.projects import Projects
+from flyte_lite.devbox.state.settings import SettingsTable
 from flyte_lite.devbox.state.tasks import Tasks
+from flyte_lite.devbox.state.triggers import Triggers
 
 __all__ = ["State"]
 
@@ -47,6 +49,8 @@ class State:
         self.changes = self.database.changes
         self.projects = Projects(self.database)
         self.tasks = Tasks(self.database)
+        self.triggers = Triggers(self.database)
+        self.settings = SettingsTable(self.database)
         self.actions = Actions(self.database)
         self.events = Events(self.database)
         self.logs = Logs(self.database)

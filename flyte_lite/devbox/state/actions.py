@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
 from flyte_lite.devbox.state.database import Database
-from flyte_lite.devbox.state.query import Column, Condition, Page
+from flyte_lite.devbox.state.query import Column, Condition, Page, clause
 from flyte_lite.idl.flyteidl2.common import phase_pb2
 
 ROOT = "a0"
+# What `Changes` calls statuses and aborts of any run.
+RUNS = "runs"
 
 TERMINAL = frozenset(
     (
@@ -32,6 +34,11 @@ class ActionKey(NamedTuple):
     run: str
     name: str = ROOT
 
+    @property
+    def topic(self) -> tuple[str, str, str]:
+        """What `Changes` calls everything that happens in its run."""
+        return (self.project, self.domain, self.run)
+
 
 class Action(NamedTuple):
     """One action, without its task's specification.
@@ -41,6 +48,9 @@ class Action(NamedTuple):
         task_project: None if the task has no identifier, like the other three.
         input_uri: Where its inputs are.
         abort_reason: None if nobody aborted it.
+        outputs_uri: Where the outputs of a trace are; others tell theirs in events.
+        signal: A `flyteidl2.core.Literal`, what a condition was answered; None before that, and for all others.
+        trigger_task_name: None if no trigger made it, like the other two.
     """
 
     project: str
@@ -68,7 +78,12 @@ class Action(NamedTuple):
     environment: str
     function_name: str
     input_uri: str
-    abort_reason: Optional[str]
+    abort_reason: Optional[str] = None
+    outputs_uri: str = ""
+    signal: Optional[bytes] = None
+    trigger_task_name: Optional[str] = None
+    trigger_name: Optional[str] = None
+    trigger_revision: Optional[int] = None
 
     @property
     def key(self) -> ActionKey:
@@ -77,6 +92,8 @@ class Action(NamedTuple):
 
 
 _FIELDS = ", ".join(Action._fields)
+# Every change has a number of its own.
+_NEXT = "(SELECT COALESCE(MAX({0}), 0) + 1 FROM action)"
 _IS = "project = ? AND domain = ? AND run = ? AND name = ?"
 
 COLUMNS: Mapping[str, Column] = {
@@ -101,6 +118,8 @@ COLUMNS: Mapping[str, Column] = {
     "ended_at": Column("ended_at", "time"),
     "duration_ms": Column("duration_ms", "integer"),
 }
+# The rows that stand for runs.
+ROOTS = Condition("name = ?", (ROOT,))
 DEFAULT_ORDER = "phase ASC, created_at DESC, number DESC"
 TIES = "run ASC, name ASC"
 
@@ -116,16 +135,19 @@ class Actions:
 
         Args:
             action: All of it.
-            spec: Its `TaskSpec`.
+            spec: Its `TaskSpec`, `TraceSpec` or `ConditionAction`.
             run_spec: The run's `RunSpec`; None for all but root actions.
         """
         marks = ", ".join("?" * (len(action) + 3))
-        return bool(
-            self._database.run(
-                f"INSERT OR IGNORE INTO action ({_FIELDS}, updated_at, spec, run_spec) VALUES ({marks})",
-                (*action, action.created_at, spec, run_spec),
+        with self._database.transaction():
+            self._database.concerns(action.key.topic)
+            return bool(
+                self._database.run(
+                    f"INSERT OR IGNORE INTO action ({_FIELDS}, updated_at, spec, run_spec, changed, told)"
+                    f" VALUES ({marks}, {_NEXT.format('changed')}, 0)",
+                    (*action, action.created_at, spec, run_spec),
+                )
             )
-        )
 
     def get(self, key: ActionKey) -> Optional[Action]:
         """The action, or None."""
@@ -133,7 +155,7 @@ class Actions:
         return None if row is None else Action._make(row)
 
     def specs(self, key: ActionKey) -> tuple[bytes, bytes]:
-        """Its `TaskSpec`, and the `RunSpec` of its run; both empty if there is no such action."""
+        """Its own specification, and the `RunSpec` of its run; both empty if there is no such action."""
         row = self._database.one(
             "SELECT spec, COALESCE(run_spec, (SELECT run_spec FROM action AS root WHERE root.project = action.project"
             f" AND root.domain = action.domain AND root.run = action.run AND root.name = '{ROOT}'), x'')"
@@ -142,21 +164,47 @@ class Actions:
         )
         return (b"", b"") if row is None else (row[0], row[1])
 
-    def set_status(self, key: ActionKey, phase: int, attempts: int, cache_status: int, now: int) -> bool:
+    def set_status(
+        self,
+        key: ActionKey,
+        phase: int,
+        attempts: int,
+        cache_status: int,
+        now: int,
+        *,
+        started_at: Optional[int] = None,
+        ended_at: Optional[int] = None,
+        signal: Optional[bytes] = None,
+    ) -> bool:
         """Store what an executor tells; False if it is older news than what is known, or of nothing known.
 
         The time of the first end stays, whatever comes after it.
+
+        Args:
+            key: Which action.
+            phase: An `ActionPhase`.
+            attempts: How many there were.
+            cache_status: A `CatalogCacheStatus`.
+            now: The time.
+            started_at: When it started; None leaves that as it is.
+            ended_at: When it ended; None is now, if `phase` is an end.
+            signal: What a condition was answered, a `flyteidl2.core.Literal`; None leaves that as it is.
         """
         with self._database.transaction() as connection:
             row = connection.execute(f"SELECT phase FROM action WHERE {_IS}", key).fetchone()
-            if row is None or not _follows(row[0], phase):
+            if row is None:
+                return False
+            self._tell(key)
+            if not _follows(row[0], phase):
                 return False
             connection.execute(
-                f"UPDATE action SET phase = ?, attempts = ?, cache_status = ?, updated_at = ? WHERE {_IS}",
-                (phase, attempts, cache_status, now, *key),
+                "UPDATE action SET phase = ?, attempts = ?, cache_status = ?, updated_at = ?,"
+                f" created_at = COALESCE(?, created_at), signal = COALESCE(?, signal) WHERE {_IS}",
+                (phase, attempts, cache_status, now, started_at, signal, *key),
             )
-            if phase in TERMINAL:
-                self._end(key, now)
+            if ended_at is not None or phase in TERMINAL:
+                self._end(key, now if ended_at is None else ended_at)
+            self.touch(key)
         return True
 
     def abort(self, key: ActionKey, reason: str, now: int) -> bool:
@@ -167,7 +215,33 @@ class Actions:
                 (phase_pb2.ACTION_PHASE_ABORTED, reason, now, *key),
             )
             self._end(key, now)
+            self._tell(key)
+            self.touch(key)
         return bool(found)
+
+    def touch(self, key: ActionKey) -> None:
+        """Say to those who watch it that something about it has changed."""
+        with self._database.transaction():
+            self._database.concerns(key.topic)
+            self._database.run(f"UPDATE action SET changed = {_NEXT.format('changed')} WHERE {_IS}", key)
+
+    def changed(self, since: int, *scope: Condition) -> list[tuple[int, Action]]:
+        """What has changed since then, in order of the change, each with the number of its last change."""
+        return self._after("changed", since, scope)
+
+    def told(self, since: int, *scope: Condition) -> list[tuple[int, Action]]:
+        """Of which a status came, taken or not, or an abort, since then; like `changed`."""
+        return self._after("told", since, scope)
+
+    def newest(self) -> tuple[int, int]:
+        """The number of the last change of any action, and that of the last one told."""
+        row = self._database.one("SELECT MAX(changed), MAX(told) FROM action")
+        return (row[0] or 0, row[1] or 0) if row else (0, 0)
+
+    def change_of(self, key: ActionKey) -> int:
+        """The number of its last change; 0 if there is no such action."""
+        row = self._database.one(f"SELECT changed FROM action WHERE {_IS}", key)
+        return int(row[0]) if row else 0
 
     def page(self, page: Page, *scope: Condition) -> tuple[list[Action], bool]:
         """A page of them, and whether more follow."""
@@ -175,9 +249,20 @@ class Actions:
         rows = self._database.all(f"SELECT {_FIELDS} FROM action{end}", arguments)
         return [Action._make(row) for row in rows[: page.limit]], page.limit is not None and len(rows) > page.limit
 
+    def _after(self, number: str, since: int, scope: tuple[Condition, ...]) -> list[tuple[int, Action]]:
+        where, arguments = clause(Condition(f"{number} > ?", (since,)), *scope)
+        rows = self._database.all(f"SELECT {number}, {_FIELDS} FROM action{where} ORDER BY {number}", arguments)
+        return [(row[0], Action._make(row[1:])) for row in rows]
+
+    def _tell(self, key: ActionKey) -> None:
+        self._database.concerns(key.topic)
+        self._database.concerns(RUNS)
+        self._database.run(f"UPDATE action SET told = {_NEXT.format('told')} WHERE {_IS}", key)
+
     def _end(self, key: ActionKey, now: int) -> None:
         self._database.run(
-            f"UPDATE action SET ended_at = ?, duration_ms = (? - created_at) / 1000 WHERE {_IS} AND ended_at IS NULL",
+            "UPDATE action SET ended_at = ?, duration_ms = MAX(0, ? - created_at) / 1000"
+            f" WHERE {_IS} AND ended_at IS NULL",
             (now, now, *key),
         )
 

@@ -6,7 +6,7 @@ import functools
 import re
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Optional
@@ -40,10 +40,13 @@ CREATE TABLE action (
     trigger_task_name TEXT, trigger_name TEXT, trigger_revision INTEGER,
     task_project TEXT, task_domain TEXT, task_name TEXT, task_version TEXT,
     task_type TEXT NOT NULL, short_name TEXT NOT NULL, environment TEXT NOT NULL, function_name TEXT NOT NULL,
-    input_uri TEXT NOT NULL, abort_reason TEXT,
+    input_uri TEXT NOT NULL, abort_reason TEXT, outputs_uri TEXT NOT NULL, signal BLOB,
     spec BLOB NOT NULL, run_spec BLOB,
+    changed INTEGER NOT NULL, told INTEGER NOT NULL,
     UNIQUE (project, domain, run, name)
 );
+CREATE INDEX action_changed ON action (changed);
+CREATE INDEX action_told ON action (told);
 CREATE TABLE event (
     number INTEGER PRIMARY KEY,
     project TEXT NOT NULL, domain TEXT NOT NULL, run TEXT NOT NULL, action TEXT NOT NULL,
@@ -57,6 +60,25 @@ CREATE TABLE log (
     attempt INTEGER NOT NULL, at INTEGER NOT NULL, line TEXT NOT NULL
 );
 CREATE INDEX log_of_attempt ON log (project, domain, run, action, attempt);
+CREATE TABLE trigger (
+    number INTEGER PRIMARY KEY,
+    project TEXT NOT NULL, domain TEXT NOT NULL, task_name TEXT NOT NULL, name TEXT NOT NULL,
+    revision INTEGER NOT NULL, active INTEGER NOT NULL, task_version TEXT NOT NULL, automation_type TEXT NOT NULL,
+    deployed_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, triggered_at INTEGER, deleted_at INTEGER,
+    spec BLOB NOT NULL, automation_spec BLOB NOT NULL,
+    UNIQUE (project, domain, task_name, name)
+);
+CREATE TABLE trigger_revision (
+    trigger INTEGER NOT NULL, revision INTEGER NOT NULL, action INTEGER NOT NULL,
+    active INTEGER NOT NULL, task_version TEXT NOT NULL, automation_type TEXT NOT NULL,
+    deployed_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, triggered_at INTEGER, deleted_at INTEGER,
+    spec BLOB NOT NULL, automation_spec BLOB NOT NULL,
+    PRIMARY KEY (trigger, revision)
+);
+CREATE TABLE settings (
+    domain TEXT NOT NULL, project TEXT NOT NULL, org TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (org, domain, project)
+);
 CREATE TABLE object (uri TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE bundle (uri TEXT PRIMARY KEY, pickled BLOB NOT NULL, folder TEXT NOT NULL);
 CREATE TABLE outcome (key TEXT PRIMARY KEY, outputs BLOB NOT NULL);
@@ -88,6 +110,7 @@ class Database:
         self._lock = threading.RLock()
         self._depth = 0
         self._before = 0
+        self._topics: set[Hashable] = set()
         self.changes = Changes()
         try:
             self._prepare(file)
@@ -102,6 +125,7 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing. A transaction inside another one is part of it."""
         changed = False
+        topics: set[Hashable] = set()
         with self._lock:
             if self._depth == 0:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -119,9 +143,15 @@ class Database:
                 raise
             finally:
                 self._depth -= 1
+                if self._depth == 0:
+                    topics, self._topics = self._topics, set()
         # After the lock, and not for those that only read: whoever is woken reads at once.
         if changed:
-            self.changes.tell()
+            self.changes.tell(topics)
+
+    def concerns(self, topic: Hashable) -> None:
+        """Say what the present transaction changes, to those who wait for just that."""
+        self._topics.add(topic)
 
     def one(self, sql: str, arguments: Sequence[Any] = ()) -> Optional[tuple[Any, ...]]:
         """The first row, or None."""

@@ -32,6 +32,7 @@ class Logs:
     def add(self, key: ActionKey, attempt: int, lines: Sequence[Line]) -> None:
         """Append lines of an attempt, in order."""
         with self._database.transaction() as connection:
+            self._database.concerns(key.topic)
             connection.executemany(
                 "INSERT INTO log (project, domain, run, action, attempt, at, line) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [(*key, attempt, *line) for line in lines],

@@ -28,7 +28,7 @@ class Column(NamedTuple):
 
     Attributes:
         sql: The column; "" if the key is allowed but has no column, which the real server answers with internal.
-        kind: "text", "integer" or "time".
+        kind: "text", "integer", "boolean" or "time".
     """
 
     sql: str
@@ -181,11 +181,22 @@ def _read(column: Column, value: str, what: str) -> Value:
     try:
         if column.kind == "integer":
             return int(value)
+        if column.kind == "boolean":
+            return _boolean(value)
         return _microseconds(value)
     except ValueError as error:
         raise refusal(
             Code.INTERNAL, f"failed to list {what}: {value!r} is not a{'n' * (column.kind[0] == 'i')} {column.kind}"
         ) from error
+
+
+def _boolean(text: str) -> int:
+    # PostgreSQL takes any beginning that can't be another word's.
+    word = text.strip().lower()
+    for value, words in ((1, ("true", "yes", "on", "1")), (0, ("false", "no", "off", "0"))):
+        if word and word != "o" and any(each.startswith(word) for each in words):
+            return value
+    raise ValueError(text)
 
 
 def _microseconds(text: str) -> int:

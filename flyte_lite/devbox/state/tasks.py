@@ -44,6 +44,12 @@ class Task(NamedTuple):
 
 _FIELDS = ", ".join(Task._fields)
 
+# Those of the version that a row is; there is one row of each name in lists.
+_TRIGGERS = (
+    "FROM trigger WHERE trigger.project = task.project AND trigger.domain = task.domain"
+    " AND trigger.task_name = task.name AND trigger.task_version = task.version AND trigger.deleted_at IS NULL"
+)
+
 COLUMNS: Mapping[str, Column] = {
     "project": Column("project"),
     "domain": Column("domain"),
@@ -51,13 +57,13 @@ COLUMNS: Mapping[str, Column] = {
     "version": Column("version"),
     "environment": Column("environment"),
     "function_name": Column("function_name"),
-    # Nobody is ever recorded as deployer, and a devbox has no triggers yet.
+    # Nobody is ever recorded as deployer.
     "deployed_by": Column("CAST(NULL AS TEXT)"),
     "created_at": Column("created_at", "time"),
     "updated_at": Column("updated_at", "time"),
-    "trigger_name": Column("CAST(NULL AS TEXT)"),
-    "total_triggers": Column("0", "integer"),
-    "active_triggers": Column("0", "integer"),
+    "trigger_name": Column(f"(SELECT MAX(trigger.name) {_TRIGGERS} HAVING COUNT(*) = 1)"),
+    "total_triggers": Column(f"(SELECT COUNT(*) {_TRIGGERS})", "integer"),
+    "active_triggers": Column(f"(SELECT COUNT(*) {_TRIGGERS} AND trigger.active)", "integer"),
     "env_description": Column("env_description"),
     "short_description": Column("short_description"),
 }
@@ -109,7 +115,7 @@ class Tasks:
         """The newest version of each name: a page, how many the scope has, how many of those the filters pass."""
         end, arguments = page.clause(*scope)
         with self._database.transaction():
-            rows = self._database.all(f"SELECT {_FIELDS} FROM {_NEWEST}{end}", arguments)
+            rows = self._database.all(f"SELECT {_FIELDS} FROM {_NEWEST} AS task{end}", arguments)
             return [Task._make(row) for row in rows], self._count(scope), self._count((*scope, *page.where))
 
     def versions(self, page: Page, project: str, domain: str, name: str) -> list[tuple[str, int]]:
@@ -121,5 +127,5 @@ class Tasks:
 
     def _count(self, conditions: tuple[Condition, ...]) -> int:
         where, arguments = clause(*conditions)
-        row = self._database.one(f"SELECT COUNT(*) FROM {_NEWEST}{where}", arguments)
+        row = self._database.one(f"SELECT COUNT(*) FROM {_NEWEST} AS task{where}", arguments)
         return int(row[0]) if row else 0

@@ -1,0 +1,24 @@
+"""What an earlier devbox left undone."""
+
+# ruff: noqa: S608 - only numbers of phases are put into the SQL.
+
+from __future__ import annotations
+
+from flyte_lite.devbox.state.actions import TERMINAL, ActionKey
+from flyte_lite.devbox.state.database import Database
+from flyte_lite.idl.flyteidl2.common import phase_pb2
+from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
+
+_ENDS = ", ".join(map(str, sorted(TERMINAL)))
+
+
+def unfinished(database: Database) -> list[ActionKey]:
+    """Tasks that have not ended, or were aborted without their executor having said so; in order of creation."""
+    rows = database.all(
+        f"SELECT project, domain, run, name FROM action WHERE action_type = ? AND (phase NOT IN ({_ENDS})"
+        " OR phase = ? AND NOT EXISTS (SELECT 1 FROM event WHERE event.project = action.project"
+        " AND event.domain = action.domain AND event.run = action.run AND event.action = action.name"
+        f" AND event.phase IN ({_ENDS}))) ORDER BY number",
+        (run_definition_pb2.ACTION_TYPE_TASK, phase_pb2.ACTION_PHASE_ABORTED),
+    )
+    return [ActionKey._make(row) for row in rows]
