@@ -19,12 +19,16 @@ except ModuleNotFoundError as error:
         f"the devbox needs {error.name}: pip install 'flyte_lite[devbox]'", name=error.name
     ) from error
 
-from flyte_lite.devbox._declare import Declaration, declared_in, deployable, loaded
+from flyte_lite.devbox._declare import Declaration, Deployable, declared_in, deployable, loaded
+from flyte_lite.devbox.clock import DevboxClock
+from flyte_lite.devbox.defects import Defects
 from flyte_lite.devbox.executor import Executor
+from flyte_lite.devbox.limits import Limits
 from flyte_lite.devbox.server import HttpServer
 from flyte_lite.devbox.services import rpcs
 from flyte_lite.devbox.state import State
 from flyte_lite.devbox.state.actions import ROOT, ActionKey
+from flyte_lite.devbox.state.tasks import TaskKey
 from flyte_lite.devbox.wsgi import Application
 
 if TYPE_CHECKING:
@@ -45,29 +49,54 @@ class Devbox:
             client = flyte_lite.Client(endpoint=box.endpoint, project="flytesnacks", domain="development")
 
     It starts as the real one does, with the project `flytesnacks` and the domains development, staging and production.
-    Everything is in memory and gone when it is closed. Each attempt of a task runs in an interpreter of its own, which
-    gets the function by value, with what it uses of its module; other modules are imported there from the same path.
-    Its environment tells it `RUN_NAME`, `ACTION_NAME` and `FLYTE_ATTEMPT_NUMBER` (from 0).
-    Nobody has to sign in, so keep it on an address that only you can reach.
+    Everything is in memory and gone when it is closed, unless `state` names a folder. Each attempt of a task runs in an
+    interpreter of its own, which gets the function by value, with what it uses of its module; other modules are
+    imported there from the same path. Its environment tells it `RUN_NAME`, `ACTION_NAME` and `FLYTE_ATTEMPT_NUMBER`
+    (from 0). Nobody has to sign in, so keep it on an address that only you can reach.
+
+    With a folder, whatever was answered is there again for the next devbox, also if this one is killed: projects, tasks
+    with their functions, runs, outputs, logs, what is cached. (If the machine itself loses power, the last seconds may
+    be missing.) Runs that waited are taken up in their order. An attempt that was interrupted is repeated if the task
+    allows retries; otherwise the run FAILED, by fault of the system, with the reason. One devbox at a time can have a
+    folder, on a disk of this machine; workers run the functions that are kept there, so let nobody else write to it.
+
+    What a task starts ends with its attempt, and with the devbox however that ends, unless it leaves the task's process
+    group (`setsid`, a daemon): such a process lives on, and its output is no longer read a second after the attempt.
 
     Args:
         host: The address to listen on, and no other.
         port: 0 is any free one.
         workers: How many attempts may run at a time; None is the number of processors, but at least 2.
+        state: The folder to keep everything in; it is made if it is not there. None keeps it in memory.
+
+    Attributes:
+        clock: The time that it tells and measures limits in; a test may stop it and move it on.
+        defects: What is wrong with the real server's executor; a test may switch it on.
 
     Raises:
+        DevboxStateError: The folder can't be used, or another devbox has it.
         ValueError: `workers` is less than 1.
     """
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0, *, workers: Optional[int] = None) -> None:
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        workers: Optional[int] = None,
+        state: Optional[Union[str, Path]] = None,
+    ) -> None:
         if workers is not None and workers < 1:
             raise ValueError(f"workers must be 1 or more, not {workers}")
-        self._state = State()
-        self._executor = Executor(self._state, workers or max(2, os.cpu_count() or 2))
+        self.clock = DevboxClock()
+        self.defects = Defects()
+        self._state = State(self.clock, None if state is None else Path(state).expanduser().absolute())
+        self._executor = Executor(self._state, self.clock, workers or max(2, os.cpu_count() or 2), self.defects)
         self._server = HttpServer(host, port, Application(rpcs(self._state, self._executor)))
         self._address: Optional[tuple[str, int]] = None
         self._closed = False
         self._early: list[Callable[[], object]] = []
+        self._deployed: dict[TaskKey, Deployable] = {}
 
     @property
     def endpoint(self) -> str:
@@ -94,10 +123,28 @@ class Devbox:
         for deploy in self._early:
             deploy()
         self._early.clear()
+        # Before anybody can create another run, which would have to wait behind these.
+        self._executor.restart()
         self._address = self._server.start()
+        if self._state.folder is not None:
+            self._state.folder.tell(f"process {os.getpid()}, which listens at {self.endpoint}")
+
+    def reset(self) -> None:
+        """Begin anew, as between two tests: what runs is killed, and everything that came over the wire is forgotten.
+
+        Tasks that were deployed from Python, by `task` and `deploy`, are there again, as if just deployed; so is the
+        project. The clock shows the real time, no defect is on. The server goes on, with the same endpoint and
+        connections.
+
+        Raises:
+            RuntimeError: It was not started, or is closed.
+        """
+        if self._address is None:
+            raise RuntimeError("this devbox is not running")
+        self._executor.reset(self._begin)
 
     def close(self) -> None:
-        """Stop listening, kill what runs and forget everything: two seconds at most. A second call does nothing."""
+        """Stop listening, kill what runs, forget what is in memory: two seconds at most. A second call does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -125,6 +172,9 @@ class Devbox:
         version: str = "",
         retries: int = 0,
         timeout: Optional[Union[float, timedelta]] = None,
+        queued_timeout: Optional[Union[float, timedelta]] = None,
+        deadline: Optional[Union[float, timedelta]] = None,
+        memory: Optional[Union[int, str]] = None,
         cache: Union[bool, str] = False,
         project: str = PROJECT,
         domain: str = DOMAIN,
@@ -137,6 +187,10 @@ class Devbox:
             version: By default "v" and eight hexadecimal digits made of the function's source.
             retries: Attempts beside the first one.
             timeout: Seconds, or a timedelta, for each attempt; None is no limit.
+            queued_timeout: Seconds, or a timedelta, that it may wait for a free worker.
+            deadline: Seconds, or a timedelta, from being queued to the end, for all attempts together.
+            memory: What it may take beside what Python itself needs, such as "512Mi" or a number of bytes; beyond that
+                is a MemoryError in the task. Only where the system can limit it (not on macOS).
             cache: True keeps outputs by version and inputs; a text does so by that text, for all versions that name it.
             project: Where to; it must exist.
             domain: Where to.
@@ -144,9 +198,10 @@ class Devbox:
         Raises:
             LiteralError: The interface can't be told from the annotations.
             TypeError: The function can't be sent to another process.
-            ValueError: `retries` is negative, `timeout` is not above 0, or there is no such project.
+            ValueError: `retries` is negative, a limit is not above 0, or there is no such project.
         """
-        declared = Declaration.of(name, version, retries, timeout, cache)
+        limits = Limits.declared(timeout, queued_timeout, deadline, memory)
+        declared = Declaration.of(name, version, retries, limits, cache)
 
         def deploy(function: F) -> F:
             self._deploy(function, declared, project, domain)
@@ -217,8 +272,24 @@ class Devbox:
     ) -> str:
         if not self._state.projects.exists(project):
             raise ValueError(f"there is no project {project!r} in this devbox")
-        key, spec, bundle = deployable(function, declared, project, domain, home, folder)
-        self._state.bundles.put(spec.task_template.metadata.code_bundle_uri, bundle)
+        made = deployable(function, declared, project, domain, home, folder)
+        self._deployed[made.key] = made
+        self._store(made)
+        return f"{made.key.name}:{made.key.version}"
+
+    def _store(self, made: Deployable) -> None:
+        spec = made.spec
         descriptions = (spec.documentation.short_description, spec.environment.description)
-        self._state.tasks.deploy(key, spec.SerializeToString(), spec.environment.name, descriptions, self._state.now())
-        return f"{key.name}:{key.version}"
+        with self._state.database.transaction():
+            self._state.bundles.put(spec.task_template.metadata.code_bundle_uri, made.bundle)
+            self._state.tasks.deploy(
+                made.key, spec.SerializeToString(), spec.environment.name, descriptions, self._state.now()
+            )
+
+    def _begin(self) -> None:
+        self.clock.reset()
+        self.defects.reset()
+        with self._state.database.transaction():
+            self._state.clear()
+            for made in self._deployed.values():
+                self._store(made)

@@ -18,6 +18,7 @@ from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 import cloudpickle
 
 from flyte_lite._literals.signatures import FunctionInterface, function_interface
+from flyte_lite.devbox.limits import Limits
 from flyte_lite.devbox.state.bundles import Bundle
 from flyte_lite.devbox.state.objects import PREFIX
 from flyte_lite.devbox.state.tasks import TaskKey
@@ -42,31 +43,26 @@ class Declaration(NamedTuple):
         name: "" is the last part of its module's name, a dot, and the function's name.
         version: "" is made of the function's source: "v" and eight hexadecimal digits.
         retries: Attempts beside the first one.
-        timeout: Seconds for each attempt; None is no limit.
+        limits: In time and memory.
         cache: True keeps outputs by version and inputs; a text does so by that text instead of the version.
     """
 
     name: str = ""
     version: str = ""
     retries: int = 0
-    timeout: Optional[float] = None
+    limits: Limits = Limits()
     cache: Union[bool, str] = False
 
     @classmethod
-    def of(
-        cls, name: str, version: str, retries: int, timeout: Optional[Union[float, timedelta]], cache: Union[bool, str]
-    ) -> Declaration:
+    def of(cls, name: str, version: str, retries: int, limits: Limits, cache: Union[bool, str]) -> Declaration:
         """The declaration that a decorator's arguments mean.
 
         Raises:
-            ValueError: `retries` is negative, or `timeout` is not above 0.
+            ValueError: `retries` is negative.
         """
-        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         if retries < 0:
             raise ValueError(f"retries must be 0 or more, not {retries}")
-        if seconds is not None and seconds <= 0:
-            raise ValueError(f"timeout must be above 0 seconds, not {seconds:g}")
-        return cls(name, version, retries, seconds, cache)
+        return cls(name, version, retries, limits, cache)
 
 
 def task(
@@ -75,6 +71,9 @@ def task(
     version: str = "",
     retries: int = 0,
     timeout: Optional[Union[float, timedelta]] = None,
+    queued_timeout: Optional[Union[float, timedelta]] = None,
+    deadline: Optional[Union[float, timedelta]] = None,
+    memory: Optional[Union[int, str]] = None,
     cache: Union[bool, str] = False,
 ) -> Callable[[F], F]:
     """Declare a function a task, for `Devbox.deploy`. The function itself stays as it is.
@@ -85,12 +84,17 @@ def task(
         version: By default "v" and eight hexadecimal digits made of the function's source.
         retries: Attempts beside the first one.
         timeout: Seconds, or a timedelta, for each attempt; None is no limit.
+        queued_timeout: Seconds, or a timedelta, that it may wait for a free worker.
+        deadline: Seconds, or a timedelta, from being queued to the end, for all attempts together.
+        memory: What it may take beside what Python itself needs, such as "512Mi" or a number of bytes; beyond that is
+            a MemoryError in the task. Only where the system can limit it (not on macOS).
         cache: True keeps outputs by version and inputs; a text does so by that text, for all versions that name it.
 
     Raises:
-        ValueError: `retries` is negative, or `timeout` is not above 0.
+        ValueError: `retries` is negative, or a limit is not above 0.
     """
-    declaration = Declaration.of(name, version, retries, timeout, cache)
+    limits = Limits.declared(timeout, queued_timeout, deadline, memory)
+    declaration = Declaration.of(name, version, retries, limits, cache)
 
     def declare(function: F) -> F:
         setattr(function, _MARK, declaration)
@@ -222,8 +226,7 @@ def _spec(
     metadata.runtime.version = _RUNTIME
     metadata.runtime.flavor = "python"
     metadata.retries.retries = declared.retries
-    if declared.timeout is not None:
-        metadata.timeout.FromNanoseconds(round(declared.timeout * 1e9))
+    declared.limits.write(template)
     metadata.discoverable = bool(declared.cache)
     metadata.discovery_version = declared.cache if isinstance(declared.cache, str) else key.version
     metadata.code_bundle_uri = uri

@@ -98,7 +98,8 @@ class DevboxClock:
             cancel.subscribe(woken.set)
         try:
             while not (cancel is not None and cancel.canceled) and self.left(end) != 0.0:
-                woken.wait(self.left(end))
+                left = self.left(end)
+                woken.wait(None if left is None else min(left, threading.TIMEOUT_MAX))
                 woken.clear()
         finally:
             self.forget(woken.set)

@@ -15,8 +15,10 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from typing import Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
+from flyte_lite.devbox.clock import DevboxClock
+from flyte_lite.devbox.reaper import Reaper
 from flyte_lite.devbox.worker import BOOT, ERROR, FRAME, OUTPUTS, RUNNING
 
 # Seconds that a process may take to end: after SIGTERM, and after it told its result.
@@ -26,6 +28,8 @@ AFTERMATH = 2.0
 DRAIN = 1.0
 # Bytes; a longer line is cut into several.
 MAX_LINE = 1 << 18
+# Seconds; select takes no more than some weeks.
+MAX_SELECT = 1e6
 
 
 class Job(NamedTuple):
@@ -35,13 +39,15 @@ class Job(NamedTuple):
         path: The module path, first to last.
         parts: The pickled function, `Inputs` and `TypedInterface`.
         environment: Added to ours.
-        timeout: Seconds from start to end; None is no limit.
+        ends_at: When its time is up, on the devbox's clock; None is never.
+        memory: Bytes that the task may take, beyond what its interpreter needs; None is no limit.
     """
 
     path: Sequence[str]
     parts: Sequence[bytes]
     environment: Mapping[str, str]
-    timeout: Optional[float]
+    ends_at: Optional[float] = None
+    memory: Optional[int] = None
 
 
 class Ending(NamedTuple):
@@ -49,13 +55,13 @@ class Ending(NamedTuple):
 
     Attributes:
         outputs: An `Outputs`.
-        error: With `code` and `message`.
+        error: With `code`, `message` and `memory`: whether it ran out of memory.
         status: As of `subprocess`: the exit code, or minus the signal.
         timed_out: True if it was stopped because of its timeout.
     """
 
     outputs: Optional[bytes]
-    error: Optional[Mapping[str, str]]
+    error: Optional[Mapping[str, Any]]
     status: int
     timed_out: bool
 
@@ -67,23 +73,35 @@ class WorkerProcess:
         job: What it is to do.
         on_running: Called when the task's own code is about to run.
         on_lines: Called with new log lines, without their ends.
+        clock: The devbox's, for `ends_at`.
+        reaper: Kills it and what it started, should the devbox be killed.
     """
 
-    def __init__(self, job: Job, on_running: Callable[[], None], on_lines: Callable[[list[str]], None]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        on_running: Callable[[], None],
+        on_lines: Callable[[list[str]], None],
+        clock: DevboxClock,
+        reaper: Reaper,
+    ) -> None:
         self._job = job
         self._on_running = on_running
         self._on_lines = on_lines
+        self._clock = clock
+        self._reaper = reaper
         # Guards what `stop` touches: the process, which is None before its start and once it was reaped.
         self._lock = threading.Lock()
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._stopped = False
+        self._dropped = False
         self._kill_at: Optional[float] = None
         self._wake = -1
         self._ended = False
-        self._log = b""
-        self._told = b""
+        self._log = bytearray()
+        self._told = bytearray()
         self._outputs: Optional[bytes] = None
-        self._error: Optional[Mapping[str, str]] = None
+        self._error: Optional[Mapping[str, Any]] = None
 
     def run(self) -> Optional[Ending]:
         """Start it and stay with it to its end; None if `stop` came before the start."""
@@ -109,6 +127,12 @@ class WorkerProcess:
             # the process is killed, or that would take as long as the task.
             cleanup.callback(waiter.join)
             cleanup.callback(self.stop, at_once=True)
+            with self._lock:
+                if self._process is not None:
+                    # Before it gets anything to do.
+                    self._reaper.watch(process.pid)
+            self._clock.listen(self._look)
+            cleanup.callback(self._clock.forget, self._look)
             unsent = self._job_bytes(result_write)
 
             def feed(_: int) -> None:
@@ -138,17 +162,18 @@ class WorkerProcess:
             selector.register(woken, selectors.EVENT_READ, reader(self._take_wake))
             timed_out = self._attend(selector, woken)
             if self._log:
-                self._on_lines([self._log.decode(errors="replace")])
+                self._on_lines(_lines(bytes(self._log)))
             return Ending(self._outputs, self._error, process.returncode, timed_out)
 
     def stop(self, at_once: bool = False) -> None:
         """End it and all that it started, from any thread: SIGTERM, and soon after SIGKILL.
 
         Args:
-            at_once: SIGKILL right away.
+            at_once: SIGKILL right away, and do not wait for the rest of its log.
         """
         with self._lock:
             self._stopped = True
+            self._dropped = self._dropped or at_once
             if self._process is not None:
                 self._signal(signal.SIGKILL if at_once else signal.SIGTERM)
                 self._kill_at = time.monotonic() + GRACE
@@ -168,33 +193,36 @@ class WorkerProcess:
         )
 
     def _job_bytes(self, result: int) -> memoryview:
-        header = {"result_fd": result, "sizes": [len(part) for part in self._job.parts]}
+        sizes = [len(part) for part in self._job.parts]
+        header = {"result_fd": result, "sizes": sizes, "memory": self._job.memory}
         lines = "".join(json.dumps(line) + "\n" for line in (list(self._job.path), header))
         return memoryview(b"".join([lines.encode(), *self._job.parts]))
 
     def _attend(self, selector: selectors.BaseSelector, woken: int) -> bool:
         # Until the process has ended and its pipes are empty; True if its time was up.
         timed_out = False
-        now = time.monotonic()
-        time_up = None if self._job.timeout is None else now + self._job.timeout
+        time_up = self._job.ends_at
         drained_at: Optional[float] = None
         while True:
+            now = time.monotonic()
             if self._ended:
                 drained_at = drained_at or now + DRAIN
                 time_up = None
-                if now >= drained_at or not any(key.fd != woken for key in _readers(selector)):
+                if self._dropped or now >= drained_at or not any(key.fd != woken for key in _readers(selector)):
                     return timed_out
-            elif time_up is not None and now >= time_up:
+            elif time_up is not None and self._clock.left(time_up) == 0.0:
                 time_up, timed_out = None, True
                 self.stop()
             with self._lock:
                 if self._kill_at is not None and now >= self._kill_at:
                     self._kill_at = None
                     self._signal(signal.SIGKILL)
-                ends = [at for at in (self._kill_at, time_up, drained_at) if at is not None]
-            for key, _ in selector.select(max(0.0, min(ends) - now) if ends else None):
+                ends = [at - now for at in (self._kill_at, drained_at) if at is not None]
+            left = None if time_up is None else self._clock.left(time_up)
+            if left is not None:
+                ends.append(min(left, MAX_SELECT))
+            for key, _ in selector.select(max(0.0, min(ends)) if ends else None):
                 key.data(key.fd)
-            now = time.monotonic()
 
     def _await(self, process: subprocess.Popen[bytes]) -> None:
         if hasattr(os, "waitid"):
@@ -205,6 +233,7 @@ class WorkerProcess:
             process.wait()
         with self._lock:
             self._signal(signal.SIGKILL)
+            self._reaper.forget(process.pid)
             process.wait()
             self._process = None
             os.write(self._wake, b"e")
@@ -217,22 +246,31 @@ class WorkerProcess:
     def _take_wake(self, data: bytes) -> None:
         self._ended = self._ended or b"e" in data
 
+    def _look(self) -> None:
+        # The devbox's clock was changed.
+        with self._lock:
+            if self._process is not None:
+                os.write(self._wake, b"t")
+
     def _take_log(self, data: bytes) -> None:
-        *lines, self._log = (self._log + data).split(b"\n")
-        while len(self._log) > MAX_LINE:
-            lines.append(self._log[:MAX_LINE])
-            self._log = self._log[MAX_LINE:]
-        if lines:
-            self._on_lines([line.decode(errors="replace") for line in lines])
+        self._log += data
+        end = self._log.rfind(b"\n") + 1
+        if not end and len(self._log) > MAX_LINE:
+            # Too long to wait for its end: told in pieces, and not in the midst of a character.
+            end = next((at for at in range(MAX_LINE, MAX_LINE - 4, -1) if self._log[at] & 0xC0 != 0x80), MAX_LINE)
+        if end:
+            lines = _lines(bytes(self._log[:end]))
+            del self._log[:end]
+            self._on_lines(lines)
 
     def _take_message(self, data: bytes) -> None:
         self._told += data
         while len(self._told) >= FRAME.size:
             kind, size = FRAME.unpack_from(self._told)
-            body = self._told[FRAME.size : FRAME.size + size]
-            if len(body) < size:
+            if len(self._told) < FRAME.size + size:
                 return
-            self._told = self._told[FRAME.size + size :]
+            body = bytes(self._told[FRAME.size : FRAME.size + size])
+            del self._told[: FRAME.size + size]
             if kind == RUNNING:
                 self._on_running()
                 continue
@@ -246,3 +284,12 @@ class WorkerProcess:
 
 def _readers(selector: selectors.BaseSelector) -> list[selectors.SelectorKey]:
     return [key for key in selector.get_map().values() if key.events & selectors.EVENT_READ]
+
+
+def _lines(log: bytes) -> list[str]:
+    lines = log.decode(errors="replace").split("\n")
+    if not lines[-1]:
+        lines.pop()
+    return [
+        line[start : start + MAX_LINE] for line in lines for start in (range(0, len(line), MAX_LINE) if line else (0,))
+    ]

@@ -4,9 +4,9 @@ The devbox starts a fresh interpreter, sends one job through its stdin and then 
 the devbox is gone, and the worker kills its whole process group. Messages go back through a pipe of their own; stdout
 and stderr are the task's. It imports little, because every attempt pays for it.
 
-A job is one line of JSON (the module path, read by `BOOT`), another one that names the result pipe and the sizes of the
-parts, and then the parts. A message is a letter, a length of four bytes and a body: `R` the task is running, `O` its
-outputs, `E` its error as JSON.
+A job is one line of JSON (the module path, read by `BOOT`), another one that names the result pipe, the sizes of the
+parts and a limit of memory, and then the parts. A message is a letter, a length of four bytes and a body: `R` the task
+is running, `O` its outputs, `E` its error as JSON.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ import struct
 import sys
 import threading
 import traceback
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
 RUNNING, OUTPUTS, ERROR = b"R", b"O", b"E"
+# Letters of an error's text; whoever asks for a run is sent all of it.
+MAX_MESSAGE = 1 << 16
 FRAME = struct.Struct(">cI")
 
 # The module path comes first, because without it neither this module nor the user's might be found.
@@ -43,14 +46,17 @@ def main() -> None:
     os.set_inheritable(result, False)
     _hold_leash()
     try:
-        outputs = _run(result, *parts)
+        outputs = _run(result, header["memory"], *parts)
     except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt end a task like any other exception.
+        _limit_memory(None)
         _report(error)
         _send(result, ERROR, json.dumps(_error(error)).encode())
     else:
         _send(result, OUTPUTS, outputs)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # The task may have closed them, or put something else in their place.
+        with suppress(Exception):
+            stream.flush()
 
 
 def _hold_leash() -> None:
@@ -69,11 +75,29 @@ def _die_with_devbox(leash: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _run(result: int, pickled: bytes, inputs: bytes, interface: bytes) -> bytes:
+def _limit_memory(limit: Optional[int]) -> None:
+    # Beside what the interpreter and our own modules have taken by now; None takes the limit back, to tell of it.
+    try:
+        import resource
+        from pathlib import Path
+
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        if limit is not None:
+            statm = Path("/proc/self/statm")
+            limit += int(statm.read_text().split()[0]) * resource.getpagesize() if statm.exists() else 0
+        resource.setrlimit(resource.RLIMIT_AS, (most if limit is None else limit, most))
+    except (ImportError, OSError, ValueError):
+        # It is not to be had on this system, or a lower one holds already.
+        return
+
+
+def _run(result: int, memory: Optional[int], pickled: bytes, inputs: bytes, interface: bytes) -> bytes:
     import pickle
 
     from flyte_lite.devbox._calling import call
 
+    if memory is not None:
+        _limit_memory(memory)
     function, takes, gives = pickle.loads(pickled)  # noqa: S301 - made by the devbox, from a function of its own process
     _send(result, RUNNING, b"")
     return call(function, takes, gives, inputs, interface)
@@ -92,7 +116,7 @@ def _error(error: BaseException) -> Mapping[str, Any]:
         message = "(its text can't be had)"
     if isinstance(error, SystemExit):
         message = f"the task called sys.exit({message})"
-    return {"code": type(error).__name__, "message": message}
+    return {"code": type(error).__name__, "message": message[:MAX_MESSAGE], "memory": isinstance(error, MemoryError)}
 
 
 def _report(error: BaseException) -> None:
@@ -102,7 +126,9 @@ def _report(error: BaseException) -> None:
     try:
         traceback.print_exception(type(error), error, trace)
     except Exception as second:  # noqa: BLE001 - the same
-        sys.stderr.write(f"{type(error).__name__}, which can't be printed: {type(second).__name__}\n")
+        # Nor may there be a stderr any more.
+        with suppress(Exception):
+            sys.stderr.write(f"{type(error).__name__}, which can't be printed: {type(second).__name__}\n")
 
 
 def _is_ours(trace: TracebackType) -> bool:

@@ -1,8 +1,10 @@
-"""What an earlier devbox left undone."""
+"""How far actions have come, for an executor that takes them up."""
 
 # ruff: noqa: S608 - only numbers of phases are put into the SQL.
 
 from __future__ import annotations
+
+from typing import Optional
 
 from flyte_lite.devbox.state.actions import TERMINAL, ActionKey
 from flyte_lite.devbox.state.database import Database
@@ -22,3 +24,12 @@ def unfinished(database: Database) -> list[ActionKey]:
         (run_definition_pb2.ACTION_TYPE_TASK, phase_pb2.ACTION_PHASE_ABORTED),
     )
     return [ActionKey._make(row) for row in rows]
+
+
+def last_attempt(database: Database, key: ActionKey) -> Optional[tuple[int, frozenset[int]]]:
+    """The last attempt that something was told of: its number and the phases that were told; None if none was."""
+    rows = database.all(
+        "SELECT attempt, phase FROM event WHERE project = ? AND domain = ? AND run = ? AND action = ?", key
+    )
+    last = max((attempt for attempt, _ in rows), default=None)
+    return None if last is None else (last, frozenset(phase for attempt, phase in rows if attempt == last))

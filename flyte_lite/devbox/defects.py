@@ -1,0 +1,30 @@
+"""The real executor's defects, which the devbox does not have unless a test wants them."""
+
+from __future__ import annotations
+
+
+class Defects:
+    """What is wrong with the executor of the open-source server; all are off at first, and after `Devbox.reset`.
+
+        box.defects.endless_restarts = True
+
+    A name that there is not is an AttributeError. They hold for attempts that begin while they are on.
+
+    Attributes:
+        endless_restarts: A task whose process dies without a word is started again and again: the run stays RUNNING in
+            its first attempt and its log repeats, until it is aborted.
+        ignored_timeouts: No limit in time is kept.
+        failures_without_cause: A run of a task without outputs ends FAILED though its attempt SUCCEEDED, with an error
+            that says nothing. The real one does so to about one in a hundred.
+    """
+
+    __slots__ = ("endless_restarts", "failures_without_cause", "ignored_timeouts")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Switch all of them off."""
+        self.endless_restarts = False
+        self.ignored_timeouts = False
+        self.failures_without_cause = False
