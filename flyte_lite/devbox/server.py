@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import select
 import socket
 import threading
+import time
 import traceback
 from typing import TYPE_CHECKING, Any, Optional
 
+import cheroot.server
 from cheroot import wsgi
 
 from flyte_lite.devbox._refusal import ConnectionDropped
+from flyte_lite.devbox.threads import Threads
 from flyte_lite.devbox.wsgi import GONE, TRAILERS
 
 if TYPE_CHECKING:
@@ -19,13 +23,18 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("flyte_lite.devbox")
 
-THREADS = 24
 BACKLOG = 1024
 # Seconds. Real Flyte never closes an idle connection.
 IDLE = 3600
 # Seconds between looks at the stop flag, and those that a request may still take when the server stops.
 TICK = 0.1
 LAST_REQUESTS = 0.4
+# Bytes: of a head, as in Go's server, and of a body that nobody wanted.
+LONGEST_HEAD = (1 << 20) + 4096
+LONGEST_SKIP = 256 * 1024
+# Seconds that a client gets to read the answer to a request that it is still sending.
+LINGER = 0.5
+TEXT = "text/plain; charset=utf-8"
 
 
 class HttpServer:
@@ -75,38 +84,78 @@ class HttpServer:
         self._server.serve()
 
 
-class _Server(wsgi.Server):
-    expiration_interval = TICK
-    keep_alive_conn_limit = 10_000
+class _Request(cheroot.server.HTTPRequest):
+    unread = False
 
-    def __init__(self, address: tuple[str, int], application: Application) -> None:
-        super().__init__(
-            address,
-            application,
-            numthreads=THREADS,
-            request_queue_size=BACKLOG,
-            timeout=IDLE,
-            server_name="flyte_lite devbox",
-        )
-        self.shutdown_timeout = LAST_REQUESTS
-        self.gateway = _Gateway
+    def read_request_headers(self) -> bool:
+        fine: bool = super().read_request_headers()  # type: ignore[no-untyped-call]
+        if not fine:
+            return False
+        length = self.inheaders.get(b"Content-Length", b"0")
+        if not length.isdigit():
+            # cheroot takes what Python's int does, -1 among it.
+            self.simple_response("400 Bad Request", "invalid Content-Length")
+            return False
+        return True
 
-    @staticmethod
-    def bind_socket(socket_: socket.socket, bind_addr: tuple[str, int]) -> socket.socket:
-        try:
-            socket_.bind(bind_addr)
-        except OSError:
-            # cheroot would leave that to the garbage collector.
-            socket_.close()
-            raise
-        return socket_
+    def simple_response(self, status: str, msg: str = "") -> None:
+        too_long = status[:3] in ("413", "414")
+        if too_long:
+            status = msg = "431 Request Header Fields Too Large"
+        body = msg.encode("latin-1", "replace")
+        head = f"HTTP/1.1 {status}\r\nContent-Type: {TEXT}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.conn.wfile.write(head.encode("latin-1") + body)
+        if too_long:
+            _linger(self.conn.socket)
 
-    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
-        _log.log(level, "%s%s", msg, _traceback() if traceback else "")
+    def send_headers(self) -> None:
+        if (b"Connection", b"close") in self.outheaders:
+            self.close_connection = True
+        # The next request begins where this one's body ends; a long rest is not worth waiting for.
+        if not self.close_connection and not _skip(self.rfile, self.chunked_read):
+            self.close_connection = self.unread = True
+        super().send_headers()
+
+    def respond(self) -> None:
+        super().respond()
+        if self.unread:
+            _linger(self.conn.socket)
 
 
-def _traceback() -> str:
-    return "\n" + traceback.format_exc()
+class _Connection(cheroot.server.HTTPConnection):
+    RequestHandlerClass = _Request
+
+
+def _skip(body: Any, chunked: bool) -> bool:
+    """Read the rest of a body; False if it is too long, or is none."""
+    try:
+        if not chunked:
+            rest: int = body.remaining
+            return rest <= LONGEST_SKIP and len(body.read(rest)) == rest
+        rest = LONGEST_SKIP
+        while rest > 0:
+            piece = body.read(65536)
+            if not piece:
+                for _ in body.read_trailer_lines():
+                    pass
+                return True
+            rest -= len(piece)
+    except (ValueError, OSError, MemoryError, OverflowError):
+        pass
+    return False
+
+
+def _linger(connection: socket.socket) -> None:
+    """Let the answer arrive before the connection is closed: closed with bytes unread, it would be reset."""
+    end = time.monotonic() + LINGER
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+        while time.monotonic() < end:
+            connection.settimeout(LINGER)
+            if not connection.recv(1 << 20):
+                return
 
 
 class _Gateway(wsgi.Gateway_10):
@@ -135,3 +184,39 @@ class _Gateway(wsgi.Gateway_10):
             return bool(select.select([connection], [], [], 0)[0]) and not connection.recv(1, socket.MSG_PEEK)
         except OSError:
             return True
+
+
+class _Server(wsgi.Server):
+    expiration_interval = TICK
+    keep_alive_conn_limit = 10_000
+    max_request_header_size = LONGEST_HEAD
+    ConnectionClass = _Connection
+
+    def __init__(self, address: tuple[str, int], application: Application) -> None:
+        super().__init__(
+            address,
+            application,
+            request_queue_size=BACKLOG,
+            timeout=IDLE,
+            server_name="flyte_lite devbox",
+        )
+        self.shutdown_timeout = LAST_REQUESTS
+        self.requests = Threads(self)
+        self.gateway = _Gateway
+
+    @staticmethod
+    def bind_socket(socket_: socket.socket, bind_addr: tuple[str, int]) -> socket.socket:
+        try:
+            socket_.bind(bind_addr)
+        except OSError:
+            # cheroot would leave that to the garbage collector.
+            socket_.close()
+            raise
+        return socket_
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+        _log.log(level, "%s%s", msg, _traceback() if traceback else "")
+
+
+def _traceback() -> str:
+    return "\n" + traceback.format_exc()

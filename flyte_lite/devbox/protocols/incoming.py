@@ -6,14 +6,15 @@ import email.message
 import re
 import zlib
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import parse_qsl
+from typing import Any, Optional
+from urllib.parse import unquote_plus
 
 from flyte_lite.devbox._refusal import ConnectionDropped, refusal
 from flyte_lite.errors import Code
 
 Environ = Mapping[str, Any]
 
+_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _PLAIN_TYPE = re.compile("[a-z.+-]+/[a-z.+-]+")
 
 
@@ -36,16 +37,21 @@ class Incoming:
             name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")
         }
         self.content_type = _canonical(environ.get("CONTENT_TYPE") or "")
+        self._chunked = bool(environ.get("wsgi.input_terminated"))
+        length = environ.get("CONTENT_LENGTH")
+        # Chunks win over a length.
+        self._length: Optional[int] = int(length) if length and not self._chunked else None
         self.query: dict[str, str] = {}
-        # A semicolon makes Go leave the parameter out; elsewhere it is a letter like others.
-        for name, value in parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True, errors="surrogateescape"):
-            self.query.setdefault(name, value)
+        for pair in environ.get("QUERY_STRING", "").split("&"):
+            name, _, value = pair.partition("=")
+            # Go leaves out what is not escaped as it should be, and what holds a semicolon.
+            if pair and ";" not in pair and not _BAD_ESCAPE.search(pair):
+                self.query.setdefault(_unescaped(name), _unescaped(value))
 
     @property
     def has_body(self) -> bool:
         """Whether there is more than a head; what comes in chunks counts if it brings a byte."""
-        length = self._environ.get("CONTENT_LENGTH")
-        return int(length) > 0 if length else bool(self._read())
+        return bool(self._length or self._read()) if self._length is not None or self._chunked else False
 
     def body(self) -> bytes:
         """The body, unpacked if the whole of it came as gzip.
@@ -58,13 +64,23 @@ class Incoming:
         return _gunzip(body) if self.headers.get("content-encoding") == "gzip" else body
 
     def _read(self) -> bytes:
+        pieces = []
+        source = self._environ["wsgi.input"]
         try:
-            body: bytes = self._environ["wsgi.input"].read()
-        except (ValueError, OSError) as error:
-            raise ConnectionDropped("the request's chunks can't be read") from error
-        if len(body) < int(self._environ.get("CONTENT_LENGTH") or 0):
+            # In pieces, because whoever sends a length need not send as many bytes.
+            while piece := source.read(1 << 20):
+                pieces.append(piece)
+        except (ValueError, OSError, MemoryError, OverflowError) as error:
+            raise ConnectionDropped("the request can't be read") from error
+        body = b"".join(pieces)
+        if self._length is not None and len(body) < self._length:
             raise ConnectionDropped("the request was cut short")
         return body
+
+
+def _unescaped(text: str) -> str:
+    # WSGI gives bytes as latin-1.
+    return unquote_plus(text.encode("latin-1").decode("utf-8", "surrogateescape"), errors="surrogateescape")
 
 
 def _gunzip(body: bytes) -> bytes:
