@@ -21,7 +21,7 @@ import ssl
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -36,6 +36,7 @@ CONNECT_SECONDS = 10.0
 """The most that connection, proxy and TLS may take together, whatever the call's deadline."""
 
 _SEND_BYTES = 256 * 1024
+_HELD_BYTES = 64 * 1024
 _LONGEST_WAIT = 1e6  # seconds; operating systems count milliseconds in 32 bits, which is 24 days
 
 
@@ -210,6 +211,7 @@ class _TimedConnection:
     """What both kinds of connection share."""
 
     sock: Any
+    _held: Optional[bytearray] = None
 
     def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
         exchange = _active()
@@ -228,7 +230,23 @@ class _TimedConnection:
             self.connect()
         if not isinstance(data, (bytes, bytearray)):
             super().send(data)  # type: ignore[misc]  # comes back here with each piece
-            return
+        elif self._held is not None:
+            self._held += data
+        else:
+            self._write(data)
+
+    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:
+        # Head and body of an ordinary call leave together: one system call, one packet, one record of TLS.
+        self._held = bytearray() if body is None or len(body) <= _HELD_BYTES else None
+        try:
+            super().request(method, url, body=body, headers=headers, **options)  # type: ignore[misc]
+            held, self._held = self._held, None
+            if held is not None:
+                self._write(held)
+        finally:
+            self._held = None
+
+    def _write(self, data: Union[bytes, bytearray]) -> None:
         exchange = _active()
         exchange.attach(self.sock)
         # Not sendall: over TLS each of its records gets the whole timeout anew.

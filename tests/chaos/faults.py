@@ -6,8 +6,8 @@ import ssl
 from collections.abc import Callable
 from typing import NamedTuple
 
+from chaos_network import Network
 from chaos_server import Peer
-from conftest import Network
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/proto\r\n"
 BIG_UPLOAD = b"x" * (20 << 20)

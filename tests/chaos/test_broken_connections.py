@@ -6,8 +6,8 @@ import threading
 import time
 
 import pytest
+from chaos_network import Network, eventually, open_files
 from chaos_server import Peer, answer, well_behaved
-from conftest import Network, eventually, open_files
 from faults import BIG_UPLOAD, HEAD, behave, silent
 
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Deadline

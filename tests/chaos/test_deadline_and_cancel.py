@@ -8,8 +8,8 @@ import time
 from typing import Any
 
 import pytest
+from chaos_network import WAYS, Network, eventually, network_of, open_files
 from chaos_server import ChaosServer, nobody_accepts
-from conftest import WAYS, Network, _network, eventually, open_files
 from faults import FAULTS, behave
 
 from flyte_lite._clock import Cancel
@@ -29,11 +29,9 @@ EVERY_FAULT = [
 @pytest.fixture
 def stuck(request: pytest.FixtureRequest) -> Any:
     way, name = request.param
-    generator = _network(way)
-    network = next(generator)
-    FAULTS[name].prepare(network)
-    yield network, FAULTS[name].body
-    generator.close()
+    with network_of(way) as network:
+        FAULTS[name].prepare(network)
+        yield network, FAULTS[name].body
 
 
 @pytest.mark.parametrize("stuck", [pytest.param(p.values, id=p.id) for p in EVERY_FAULT], indirect=True)

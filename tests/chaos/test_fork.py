@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Network
+from chaos_network import Network
 from faults import behave, silent
 
 from flyte_lite.errors import CallTimeoutError

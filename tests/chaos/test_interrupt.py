@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 import pytest
+from chaos_network import Network
 from chaos_server import CERTIFICATES
-from conftest import Network
 from faults import FAULTS, behave
 
 AT_ONCE = 0.5

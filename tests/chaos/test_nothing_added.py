@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from chaos_network import Network
 from chaos_server import Peer, answer
-from conftest import Network
 
 from flyte_lite._clock import SYSTEM_CLOCK, Deadline
 from flyte_lite._http.transport import Transport

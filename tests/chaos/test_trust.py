@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
+from chaos_network import Network, eventually, open_files
 from chaos_server import CERTIFICATES, ChaosServer, Peer, server_context
-from conftest import Network, eventually, open_files
 
 from flyte_lite._clock import SYSTEM_CLOCK, Deadline
 from flyte_lite._http.tls import TlsPolicy
