@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
@@ -97,13 +98,30 @@ class Protocol:
         """
         if self.codec is JSON and not data:
             raise refusal(Code.INVALID_ARGUMENT, "unmarshal message: zero-length payload is not a valid JSON object")
-        if self.codec is JSON and not data.lstrip(b" \t\r\n").startswith(b"{"):
-            # Python's parser would take [] for an empty message.
-            raise refusal(Code.INVALID_ARGUMENT, "unmarshal message: a message is a JSON object")
         try:
+            if self.codec is JSON:
+                _check_json(data)
             return self.codec.decode(data, kind)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise refusal(Code.INVALID_ARGUMENT, f"unmarshal message: {error}") from error
+
+
+def _check_json(data: bytes) -> None:
+    """Raise ValueError for what Python reads and Go does not: names that come twice, NaN."""
+    json.loads(data, object_pairs_hook=_once, parse_constant=_no_constant)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in made if names.count(name) > 1)
+        raise ValueError(f'duplicate field "{twice}"')
+    return made
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"invalid value {name}")
 
 
 def negotiated(sent: str, accepted: str) -> tuple[bool, bool]:
