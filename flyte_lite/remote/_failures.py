@@ -64,9 +64,6 @@ def failure_of(details: run_definition_pb2.ActionDetails, name: str) -> errors.B
 
 def _error_info(details: run_definition_pb2.ActionDetails) -> run_definition_pb2.ErrorInfo | None:
     """The error of the action, or of its last attempt, where the server keeps it for timeouts and rare failures."""
-    if details.HasField("error_info") and (details.error_info.message or details.error_info.code):
-        return details.error_info
-    for attempt in reversed(details.attempts):
-        if attempt.HasField("error_info"):
-            return attempt.error_info
-    return None
+    # Some are there and say nothing.
+    told = [details.error_info, *(attempt.error_info for attempt in reversed(details.attempts))]
+    return next((error for error in told if error.message or error.code), None)

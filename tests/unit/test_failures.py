@@ -97,3 +97,14 @@ def test_an_empty_error_information_is_none() -> None:
     error = failure_of(ended(ActionPhase.FAILED, message=""), "run r1")
 
     assert "does not say why" in error.message
+
+
+def test_attempts_that_say_nothing_are_passed_over() -> None:
+    details = run_definition_pb2.ActionDetails()
+    details.status.phase = ActionPhase.FAILED.to_protobuf_value()  # type: ignore[assignment]
+    details.attempts.add(attempt=1).error_info.CopyFrom(ended(ActionPhase.FAILED, SYSTEM, "Lost").error_info)
+    details.attempts.add(attempt=2).error_info.SetInParent()
+
+    assert failure_of(details, "run r").code == "Lost"
+    details.attempts[0].ClearField("error_info")
+    assert failure_of(details, "run r").code == "UnknownRunFailure"
