@@ -18,7 +18,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         argv: Words after the program's name; None takes the process's.
 
     Returns:
-        The exit status: 0 if it worked, 1 if not, 130 after Ctrl-C.
+        The exit status: 0 if it worked, 1 if not, 2 if the words make no sense, 130 after Ctrl-C.
     """
     parser = argparse.ArgumentParser(prog="flyte-lite", description="Flyte 2 from plain Python.")
     parser.add_argument("--version", action="version", version=f"flyte-lite {__version__}")
@@ -26,11 +26,18 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     commands.add_parser(
         "demo", help="start a server of its own, run two tasks on it and show what happens; leaves nothing behind"
     )
-    parser.parse_args(argv)
-    from flyte_lite._cli import demo
+    _add_devbox(commands)
+    options = parser.parse_args(argv)
 
     try:
-        return demo.run()
+        # A command is loaded when it is asked for.
+        if options.command == "demo":
+            from flyte_lite._cli import demo
+
+            return demo.run()
+        from flyte_lite._cli import devbox
+
+        return devbox.run(options)
     except FlyteLiteError as error:
         _console.fail(str(error))
         return 1
@@ -42,3 +49,31 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _add_devbox(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "devbox",
+        help="start a Flyte server on this machine, and deploy the tasks of Python files",
+        description="Start a Flyte server on this machine. The first line of output is its endpoint. SIGTERM (exit"
+        " status 0) and Ctrl-C (130) stop it within a second, and kill what runs.",
+    )
+    parser.add_argument("tasks", nargs="*", metavar="TASKS.py", help="a file whose tasks are deployed at the start")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
+    parser.add_argument("--port", type=_port, default=0, metavar="N", help="the port; any free one by default")
+    parser.add_argument("--state", metavar="DIR", help="keep everything in this folder; in memory by default")
+    parser.add_argument("--workers", type=_workers, metavar="N", help="how many attempts may run at a time")
+
+
+def _port(text: str) -> int:
+    return _number(text, 0, 65535)
+
+
+def _workers(text: str) -> int:
+    return _number(text, 1, 1000)
+
+
+def _number(text: str, least: int, most: int) -> int:
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"expected a number from {least} to {most}, got {text!r}")
+    return int(text)

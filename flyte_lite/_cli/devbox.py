@@ -1,0 +1,125 @@
+"""`flyte-lite devbox`: a Flyte server until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from flyte_lite._client import Client
+from flyte_lite._console import fail, say
+from flyte_lite.errors import DevboxStateError
+from flyte_lite.idl.flyteidl2.core import types_pb2
+
+if TYPE_CHECKING:
+    from flyte_lite.devbox import Devbox
+
+
+# What the snippet gives a task, by the type of its input.
+_VALUES = {types_pb2.INTEGER: "1", types_pb2.FLOAT: "1.0", types_pb2.STRING: '"Ada"', types_pb2.BOOLEAN: "True"}
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until somebody ends it; 0 after SIGTERM, 1 if it could not start.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C, with everything stopped.
+    """
+    try:
+        with _sigterm_ends():
+            return _serve(options)
+    except _Terminated:
+        return 0
+    except (DevboxStateError, _Refused) as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"can't listen on {options.host}:{options.port}: {error.strerror or error}")
+    return 1
+
+
+def _serve(options: argparse.Namespace) -> NoReturn:
+    box, deployed = _start(options)
+    try:
+        # Whoever only wanted to know the endpoint may have left.
+        with contextlib.suppress(BrokenPipeError):
+            _introduce(box, deployed)
+        while True:
+            signal.pause()
+    finally:
+        # A second Ctrl-C must not leave the work half done; it takes a second at most.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        box.close()
+
+
+class _Terminated(BaseException):
+    """SIGTERM came."""
+
+
+class _Refused(Exception):
+    """A file's tasks can't be deployed."""
+
+
+def _start(options: argparse.Namespace) -> tuple[Devbox, list[str]]:
+    from flyte_lite.devbox import Devbox
+
+    box = Devbox(options.host, options.port, workers=options.workers, state=options.state)
+    try:
+        deployed = [task for file in options.tasks for task in _deploy(box, file)]
+        box.start()
+    except BaseException:
+        box.close()
+        raise
+    return box, deployed
+
+
+def _deploy(box: Devbox, file: str) -> list[str]:
+    try:
+        # What the file itself prints must not come before the endpoint.
+        with contextlib.redirect_stdout(sys.stderr):
+            return box.deploy(os.path.abspath(file))  # noqa: PTH100 - a text that ends like a file's name
+    except (FileNotFoundError, IsADirectoryError):
+        raise _Refused(f"no such Python file: {file}") from None
+    except (Exception, SystemExit) as error:
+        text = (
+            str(error) if isinstance(error, ValueError) and file in str(error) else f"{type(error).__name__}: {error}"
+        )
+        raise _Refused(f"{file} can't be deployed: {text}".partition("\n")[0]) from error
+
+
+def _introduce(box: Devbox, deployed: Sequence[str]) -> None:
+    from flyte_lite.devbox._box import DOMAIN, PROJECT
+
+    say(box.endpoint)
+    say(f"project {PROJECT}, domain {DOMAIN}")
+    for task in deployed:
+        say(f"task {task}")
+    say("\nIn Python:\n\nimport flyte_lite as flyte\n")
+    say(f'flyte.init(endpoint="{box.endpoint}", project="{PROJECT}", domain="{DOMAIN}")')
+    if deployed:
+        name, _, version = deployed[0].rpartition(":")
+        with Client(box.endpoint, project=PROJECT, domain=DOMAIN) as client:
+            details = client.tasks.get(name, version=version).fetch()
+        types = {variable.key: variable.value.type for variable in details.typed_interface.inputs.variables}
+        given = "".join(f", {each}={_VALUES.get(types[each].simple, '...')}" for each in details.required_args)
+        say(f'run = flyte.run(flyte.remote.Task.get("{name}", auto_version="latest"){given})')
+        say("run.wait()\nprint(run.phase, run.outputs())")
+    say("\nCtrl-C stops it.")
+
+
+@contextlib.contextmanager
+def _sigterm_ends() -> Iterator[None]:
+    def end(*_: object) -> None:
+        raise _Terminated
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
