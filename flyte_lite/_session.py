@@ -271,7 +271,8 @@ def connect(config: Config, *, timeout: Timeout = UNSET, cancel: Optional[Cancel
     if timeout is not UNSET and timeout is not None and not timeout > 0:
         raise ConfigError(f"timeout is {timeout!r}; give seconds above 0, or None for no end")
     from flyte_lite._http.tls import TlsPolicy
-    from flyte_lite._http.transport import Origin, Transport
+    from flyte_lite._http.origin import Origin
+    from flyte_lite._http.transport import Transport
     from flyte_lite._rpc.channel import Channel
 
     transport = Transport(TlsPolicy(ca_file=config.ca_cert_file_path, verify=not config.insecure_skip_verify))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Optional, Union
 
 from flyte_lite._clock import Cancel, Deadline
-from flyte_lite._http.transport import Origin
+from flyte_lite._http.origin import Origin
 from flyte_lite._rpc.channel import Reply
 from flyte_lite._rpc.method import Method
 from flyte_lite._session import Scope, Session

@@ -7,9 +7,7 @@ and costs more than the call itself.
 
 from __future__ import annotations
 
-import contextlib
 import http.client
-import ipaddress
 import os
 import socket
 import ssl
@@ -26,7 +24,10 @@ from urllib3.util.retry import Retry
 
 from flyte_lite import errors
 from flyte_lite._clock import Deadline
-from flyte_lite._http.connection import ACTIVE, POOLS, Exchange, TimedSSLSocket
+from flyte_lite._http.connection import POOLS, TimedSSLSocket
+from flyte_lite._http.exchange import ACTIVE, Exchange
+from flyte_lite._http.origin import Origin
+from flyte_lite._http.proxy import proxy_for
 from flyte_lite._http.tls import TlsPolicy, refusal
 from flyte_lite.errors import Code
 
@@ -35,18 +36,6 @@ _PIECE = 64 * 1024
 _POOL_SIZE = 32
 # urllib3 1.26 closes the pool that was not used for longest, which somebody may be about to use.
 _POOLS = 10_000
-
-
-class Origin(NamedTuple):
-    """Where an exchange goes."""
-
-    scheme: str
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
 
 
 class Answer(NamedTuple):
@@ -301,7 +290,7 @@ class Transport:
         return route
 
     def _new_route(self, origin: Origin) -> _Route:
-        variable, proxy = _proxy_for(origin, self._environ)
+        variable, proxy = proxy_for(origin, self._environ)
         # Reading the trusted roots takes 20 ms, so only who needs TLS pays for it.
         secure = origin.scheme == "https" or proxy.lower().startswith("https:")
         adapter = self._adapters.get(secure)
@@ -326,42 +315,6 @@ def _proxy_manager(adapter: _Adapter, variable: str, proxy: str) -> Any:
         pass
     # Neither its value nor the error that has it in its text: there may be a password in it.
     raise errors.ConfigError(f"the proxy in the environment variable {variable} can't be used: {problem}")
-
-
-def _proxy_for(origin: Origin, environ: Mapping[str, str]) -> tuple[str, str]:
-    """The variable that names a proxy for `origin`, and the proxy; two empty texts if there is none."""
-    no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    for name in (f"{origin.scheme}_proxy", "all_proxy"):
-        # In a CGI program HTTP_PROXY may come from a request's `Proxy` header; there the lower-case name counts.
-        upper = "" if name == "http_proxy" and "REQUEST_METHOD" in environ else name.upper()
-        for variable in (name, upper):
-            proxy = environ.get(variable)
-            if proxy:
-                if _bypassed(origin, no_proxy):
-                    return "", ""
-                return variable, proxy if "://" in proxy else f"http://{proxy}"
-    return "", ""
-
-
-def _bypassed(origin: Origin, no_proxy: str) -> bool:
-    """Whether NO_PROXY has the origin: by host, domain, address or network (10.0.0.0/8), with or without port, or `*`.
-
-    Not `requests.utils.should_bypass_proxies`: it looks into the real environment and changes it while it does.
-    """
-    host = origin.host.lower().rstrip(".")
-    for entry in no_proxy.lower().replace(",", " ").split():
-        with contextlib.suppress(ValueError):
-            if ipaddress.ip_address(host) in ipaddress.ip_network(entry.strip("[]"), strict=False):
-                return True
-        name, separator, port = entry.rpartition(":")
-        if not separator or not port.isdigit() or (":" in name and "]" not in name):
-            name, port = entry, ""
-        name = name.strip("[]").lstrip("*").lstrip(".").rstrip(".")
-        if port and int(port) != origin.port:
-            continue
-        if entry == "*" or (name and (host == name or host.endswith(f".{name}"))):
-            return True
-    return False
 
 
 def _length(method: str, status: int, headers: Mapping[str, list[str]]) -> Optional[int]:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Generic, Optional
 
 from flyte_lite._clock import SYSTEM_CLOCK, Clock, Deadline
-from flyte_lite._http.transport import Origin, Transport
+from flyte_lite._http.origin import Origin
+from flyte_lite._http.transport import Transport
 from flyte_lite._repeat import repeat
 from flyte_lite._rpc.connect import Connect
 from flyte_lite._rpc.method import Method, Req, Res

@@ -12,8 +12,9 @@ from chaos_proxy import ChaosProxy
 from chaos_server import CERTIFICATES, ChaosServer, server_context
 
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Deadline
+from flyte_lite._http.origin import Origin
 from flyte_lite._http.tls import TlsPolicy
-from flyte_lite._http.transport import Answer, Origin, Transport
+from flyte_lite._http.transport import Answer, Transport
 
 WAYS = ("plain", "tls", "proxied plain", "proxied tls")
 

@@ -11,7 +11,7 @@ from chaos_server import Peer, answer, well_behaved
 from faults import BIG_UPLOAD, HEAD, behave, silent
 
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Deadline
-from flyte_lite._http.connection import ACTIVE
+from flyte_lite._http.exchange import ACTIVE
 from flyte_lite.errors import CanceledError, Code, ConnectionLostError, EndpointError, RateLimitedError
 
 

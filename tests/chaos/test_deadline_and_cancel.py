@@ -13,7 +13,7 @@ from chaos_server import ChaosServer, nobody_accepts
 from faults import FAULTS, behave
 
 from flyte_lite._clock import Cancel
-from flyte_lite._http.transport import Origin
+from flyte_lite._http.origin import Origin
 from flyte_lite.errors import CallTimeoutError, CanceledError, Code, ConnectFailedError
 
 DEADLINE = 0.4

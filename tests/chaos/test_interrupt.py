@@ -20,7 +20,8 @@ CHILD = """
 import json, sys, time
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Deadline
 from flyte_lite._http.tls import TlsPolicy
-from flyte_lite._http.transport import Origin, Transport
+from flyte_lite._http.origin import Origin
+from flyte_lite._http.transport import Transport
 
 origin, environ, authority, size, by_handler = json.loads(sys.argv[1])
 transport = Transport(TlsPolicy(ca_file=authority), environ)

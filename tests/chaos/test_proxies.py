@@ -14,8 +14,10 @@ from chaos_server import CERTIFICATES, ChaosServer, Peer, server_context
 from faults import silent, trickled_handshake, trickled_headers
 
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Deadline
+from flyte_lite._http.origin import Origin
+from flyte_lite._http.proxy import proxy_for
 from flyte_lite._http.tls import TlsPolicy
-from flyte_lite._http.transport import Answer, Origin, Transport, _proxy_for
+from flyte_lite._http.transport import Answer, Transport
 from flyte_lite.errors import (
     CallTimeoutError,
     CanceledError,
@@ -168,7 +170,7 @@ def test_a_proxy_that_is_no_address_names_its_variable_and_hides_its_password(va
 def test_no_proxy_lists_hosts_domains_addresses_and_networks(no_proxy: str, host: str, bypassed: bool) -> None:
     environ = {"HTTPS_PROXY": "http://p:1", "NO_PROXY": no_proxy}
 
-    assert _proxy_for(Origin("https", host, 8080), environ) == (("", "") if bypassed else ("HTTPS_PROXY", "http://p:1"))
+    assert proxy_for(Origin("https", host, 8080), environ) == (("", "") if bypassed else ("HTTPS_PROXY", "http://p:1"))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +187,7 @@ def test_no_proxy_lists_hosts_domains_addresses_and_networks(no_proxy: str, host
     ],
 )
 def test_the_nearest_variable_wins(environ: dict[str, str], scheme: str, wanted: str) -> None:
-    assert _proxy_for(Origin(scheme, "flyte.example.com", 80), environ)[1] == wanted
+    assert proxy_for(Origin(scheme, "flyte.example.com", 80), environ)[1] == wanted
 
 
 @pytest.mark.parametrize("way", ["plain", "tls"])

@@ -13,8 +13,9 @@ from chaos_network import Network, eventually, open_files
 from chaos_server import CERTIFICATES, ChaosServer, Peer, server_context
 
 from flyte_lite._clock import SYSTEM_CLOCK, Deadline
+from flyte_lite._http.origin import Origin
 from flyte_lite._http.tls import TlsPolicy
-from flyte_lite._http.transport import Answer, Origin, Transport
+from flyte_lite._http.transport import Answer, Transport
 from flyte_lite.errors import Code, ConfigError, EndpointError, TlsError, TransportError
 
 AUTHORITY = str(CERTIFICATES / "authority.pem")

@@ -8,7 +8,8 @@ import pytest
 
 from flyte_lite import errors
 from flyte_lite._clock import Cancel, Deadline
-from flyte_lite._http.transport import Answer, Origin
+from flyte_lite._http.origin import Origin
+from flyte_lite._http.transport import Answer
 from flyte_lite._rpc.channel import Channel
 from flyte_lite._rpc.method import Method
 from flyte_lite._rpc.retry import RetryPolicy

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from flyte_lite._clock import SYSTEM_CLOCK, Deadline
-from flyte_lite._http.transport import Origin, Transport
+from flyte_lite._http.origin import Origin
+from flyte_lite._http.transport import Transport
 from flyte_lite._rpc.channel import Channel
 from flyte_lite._rpc.codec import JSON
 from flyte_lite._rpc.connect import Connect
