@@ -20,9 +20,11 @@ except ModuleNotFoundError as error:
     ) from error
 
 from flyte_lite.devbox._declare import Declaration, Deployable, declared_in, deployable, loaded
+from flyte_lite.devbox.calls import Calls
 from flyte_lite.devbox.clock import DevboxClock
 from flyte_lite.devbox.defects import Defects
 from flyte_lite.devbox.executor import Executor
+from flyte_lite.devbox.faults import Faults
 from flyte_lite.devbox.limits import Limits
 from flyte_lite.devbox.server import HttpServer
 from flyte_lite.devbox.services import rpcs
@@ -72,6 +74,8 @@ class Devbox:
     Attributes:
         clock: The time that it tells and measures limits in; a test may stop it and move it on.
         defects: What is wrong with the real server's executor; a test may switch it on.
+        faults: What is to go wrong with calls: `box.faults.on("RunService/CreateRun").fail("unavailable", times=2)`.
+        calls: What was asked and answered: `box.calls.of("RunService/CreateRun")[-1].request`.
 
     Raises:
         DevboxStateError: The folder can't be used, or another devbox has it.
@@ -92,7 +96,10 @@ class Devbox:
         self.defects = Defects()
         self._state = State(self.clock, None if state is None else Path(state).expanduser().absolute())
         self._executor = Executor(self._state, self.clock, workers or max(2, os.cpu_count() or 2), self.defects)
-        self._server = HttpServer(host, port, Application(rpcs(self._state, self._executor)))
+        served = rpcs(self._state, self._executor)
+        self.faults = Faults(served)
+        self.calls = Calls({rpc.name for rpc in served.values()})
+        self._server = HttpServer(host, port, Application(served, self.faults, self.calls))
         self._address: Optional[tuple[str, int]] = None
         self._closed = False
         self._early: list[Callable[[], object]] = []
@@ -133,8 +140,8 @@ class Devbox:
         """Begin anew, as between two tests: what runs is killed, and everything that came over the wire is forgotten.
 
         Tasks that were deployed from Python, by `task` and `deploy`, are there again, as if just deployed; so is the
-        project. The clock shows the real time, no defect is on. The server goes on, with the same endpoint and
-        connections.
+        project. The clock shows the real time, no defect and no fault is on, `calls` is empty. The server goes on, with
+        the same endpoint and connections.
 
         Raises:
             RuntimeError: It was not started, or is closed.
@@ -289,6 +296,8 @@ class Devbox:
     def _begin(self) -> None:
         self.clock.reset()
         self.defects.reset()
+        self.faults.clear()
+        self.calls.clear()
         with self._state.database.transaction():
             self._state.clear()
             for made in self._deployed.values():

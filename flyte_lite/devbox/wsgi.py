@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from flyte_lite._clock import SYSTEM_CLOCK, Deadline
+from flyte_lite._rpc.codec import PROTO
 from flyte_lite.devbox._refusal import ConnectionDropped, refusal
+from flyte_lite.devbox.calls import Calls, ServedCall
+from flyte_lite.devbox.faults import Faults
 from flyte_lite.devbox.protocols import Answer, Headers, Incoming, Protocol, accepted, choose
 from flyte_lite.devbox.services.call import Call, CallOver, End
 from flyte_lite.errors import CallError, Code
@@ -30,6 +34,7 @@ _log = logging.getLogger("flyte_lite.devbox")
 GONE = "flyte_lite.gone"
 TRAILERS = "flyte_lite.trailers"
 
+_LATE = "context deadline exceeded"
 _TEXT = "text/plain; charset=utf-8"
 _REASONS = {
     200: "OK",
@@ -57,14 +62,18 @@ class Application:
 
     Args:
         rpcs: What is served, by path.
+        faults: What is to go wrong; None is nothing.
+        calls: Where calls are kept; None is nowhere.
 
     Raises:
         ConnectionDropped: From a call, where the server is to close the connection without an answer, or without the
             rest of one.
     """
 
-    def __init__(self, rpcs: Mapping[str, Rpc]) -> None:
+    def __init__(self, rpcs: Mapping[str, Rpc], faults: Optional[Faults] = None, calls: Optional[Calls] = None) -> None:
         self._rpcs = rpcs
+        self._faults = Faults(rpcs) if faults is None else faults
+        self._calls = calls
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -99,30 +108,66 @@ class Application:
 
     def _messages(self, rpc: Rpc, protocol: Protocol, incoming: Incoming, gone: Callable[[], bool]) -> Iterator[bytes]:
         """The answer's messages, encoded; CallError ends them."""
+        served = ServedCall(rpc.name, protocol.name, protocol.codec.name, incoming.headers)
+        if self._calls is not None:
+            self._calls.begin(served)
         try:
-            seconds = protocol.check()
-            deadline = Deadline(SYSTEM_CLOCK, seconds)
-            request = protocol.message(rpc.request)
-            if seconds is not None and seconds <= 0:
-                raise refusal(Code.DEADLINE_EXCEEDED, "context deadline exceeded")
-            for message in self._handle(rpc, request, Call(incoming.headers, deadline, gone, self._stopping)):
-                yield protocol.codec.encode(message)
-        except (CallError, ConnectionDropped):
+            yield from self._carried_out(rpc, protocol, incoming, gone, served)
+        except CallError as error:
+            served.code, served.error = error.code, error.message
+            raise
+        except (ConnectionDropped, GeneratorExit):
+            served.dropped = True
             raise
         except CallOver as over:
-            # A deadline that passes looks like success, and so does the end of a caller that only half closed.
-            if over.end is End.STOPPED:
+            if over.end is End.LATE and not rpc.streams:
+                served.code, served.error = Code.DEADLINE_EXCEEDED, _LATE
+                raise refusal(Code.DEADLINE_EXCEEDED, _LATE) from over
+            # A stream whose deadline passes looks like success, and so does the end of one that only half closed.
+            if over.end is End.STOPPED or not rpc.streams:
+                served.dropped = True
                 raise ConnectionDropped(str(over)) from over
         except Exception as error:
             # A defect of a handler: the caller is told, the server lives on.
             _log.exception("the devbox failed to answer %s", incoming.path)
-            raise refusal(Code.INTERNAL, f"the devbox failed: {type(error).__name__}: {error}") from error
+            told = refusal(Code.INTERNAL, f"the devbox failed: {type(error).__name__}: {error}")
+            served.code, served.error = told.code, told.message
+            raise told from error
+        finally:
+            served.finished = time.time()
 
-    def _handle(self, rpc: Rpc, request: Message, call: Call) -> Iterator[Message]:
+    def _carried_out(
+        self, rpc: Rpc, protocol: Protocol, incoming: Incoming, gone: Callable[[], bool], served: ServedCall
+    ) -> Iterator[bytes]:
+        seconds = protocol.check()
+        deadline = Deadline(SYSTEM_CLOCK, seconds)
+        request = protocol.message(rpc.request)
+        if self._calls is not None:
+            self._calls.asked(served, request)
+        if seconds is not None and seconds <= 0:
+            raise refusal(Code.DEADLINE_EXCEEDED, _LATE)
+        call = Call(incoming.headers, deadline, gone, self._stopping)
+        for message in self._handled(rpc, request, call):
+            encoded = protocol.codec.encode(message)
+            if self._calls is not None:
+                self._calls.answered(served, message, encoded if protocol.codec is PROTO else None)
+            yield encoded
+
+    def _handled(self, rpc: Rpc, request: Message, call: Call) -> Iterator[Message]:
+        """What the service answers, as far as the faults let it through."""
+        plan = self._faults.plan(rpc.name)
+        if plan.delay:
+            call.pause(plan.delay)
+        plan.refuse()
         if rpc.streams:
-            yield from rpc.handle(request, call)
-        else:
-            yield rpc.handle(request, call)
+            yield from plan.through(rpc.handle(request, call))
+            return
+        try:
+            response = rpc.handle(request, call)
+        finally:
+            # An error is an answer too.
+            plan.lose()
+        yield response
 
 
 def _never() -> bool:

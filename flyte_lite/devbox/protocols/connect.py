@@ -60,6 +60,8 @@ class ConnectUnary(Protocol):
             text = said.to_json()
             return Answer(status_of(said.code), self._headers("application/json"), [text], len(text))
         assert body is not None
+        # There is no second one, but the call is over only when that was asked for.
+        assert next(messages, None) is None
         headers = self._headers(self._type)
         if self._packs:
             headers.append(("Content-Encoding", "gzip"))
