@@ -7,10 +7,9 @@ context variable: it would not reach the threads of an executor, and could reach
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import threading
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Clock, Deadline
 from flyte_lite._rpc.method import Method, Req, Res
@@ -43,8 +42,7 @@ _SELECT_CLUSTER: Method[payload_pb2.SelectClusterRequest, payload_pb2.SelectClus
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Scope:
+class Scope(NamedTuple):
     """What requests are about where the caller does not say; "" is none."""
 
     org: str = ""
@@ -191,8 +189,7 @@ class Session:
         return copy
 
 
-@dataclasses.dataclass(frozen=True)
-class Route:
+class Route(NamedTuple):
     """A call that a cluster answers, on hosted servers.
 
     Attributes:
@@ -205,7 +202,7 @@ class Route:
     operation: int
     project: str
     domain: str
-    action: Optional[identifier_pb2.ActionIdentifier] = dataclasses.field(default=None, compare=False)
+    action: Optional[identifier_pb2.ActionIdentifier] = None
 
 
 class Clusters:
@@ -214,14 +211,14 @@ class Clusters:
     def __init__(self, control_plane: Channel) -> None:
         self._control_plane = control_plane
         self._lock = threading.Lock()
-        self._found: dict[tuple[Route, str], tuple[float, Channel]] = {}
+        self._found: dict[tuple[int, str, str, str], tuple[float, Channel]] = {}
         self._channels: dict[Endpoint, Channel] = {}
 
     def channel_for(self, route: Route, org: str, deadline: Deadline) -> Channel:
         """Ask the control plane, unless it is known; a server that knows no clusters answers everything itself."""
         now = self._control_plane.clock.monotonic()
         with self._lock:
-            until, channel = self._found.get((route, org), (0.0, self._control_plane))
+            until, channel = self._found.get(_key(route, org), (0.0, self._control_plane))
         if now < until:
             return channel
         request = payload_pb2.SelectClusterRequest(operation=route.operation)  # type: ignore[arg-type]
@@ -237,13 +234,13 @@ class Clusters:
                 raise
             channel = self._control_plane
         with self._lock:
-            self._found[route, org] = (now + _ROUTE_SECONDS, channel)
+            self._found[_key(route, org)] = (now + _ROUTE_SECONDS, channel)
         return channel
 
     def forget(self, route: Route, org: str) -> None:
         """Ask again next time."""
         with self._lock:
-            self._found.pop((route, org), None)
+            self._found.pop(_key(route, org), None)
 
     def _channel(self, text: str) -> Channel:
         if not text:
@@ -261,6 +258,11 @@ class Clusters:
             return self._channels[found]
 
 
+def _key(route: Route, org: str) -> tuple[int, str, str, str]:
+    # Whatever the action, its project's cluster has it.
+    return route.operation, route.project, route.domain, org
+
+
 def connect(config: Config, *, timeout: Timeout = UNSET, cancel: Optional[Cancel] = None) -> Session:
     """A session for the server that `config` names. Nothing is sent yet.
 
@@ -270,8 +272,8 @@ def connect(config: Config, *, timeout: Timeout = UNSET, cancel: Optional[Cancel
     server = config.server()
     if timeout is not UNSET and timeout is not None and not timeout > 0:
         raise ConfigError(f"timeout is {timeout!r}; give seconds above 0, or None for no end")
-    from flyte_lite._http.tls import TlsPolicy
     from flyte_lite._http.origin import Origin
+    from flyte_lite._http.tls import TlsPolicy
     from flyte_lite._http.transport import Transport
     from flyte_lite._rpc.channel import Channel
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple, Optional
 from urllib.parse import urlsplit
 
@@ -90,8 +89,7 @@ def _shown(text: str) -> str:
     return text[:80] if len(text) < 40 or "." in text or "/" in text else f"{text[:4]}..."
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(NamedTuple):
     """Everything that decides whom a client talks to.
 
     Attributes:
@@ -112,7 +110,7 @@ class Config:
     org: Optional[str] = None
     project: Optional[str] = None
     domain: Optional[str] = None
-    sources: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
+    sources: Mapping[str, str] = MappingProxyType({})
 
     @classmethod
     def load(cls, arguments: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Config:
@@ -123,18 +121,15 @@ class Config:
         """
         values: dict[str, Any] = {}
         sources: dict[str, str] = {}
-        for field in dataclasses.fields(cls):
-            if field.name == "sources":
-                continue
-            variable = _ENVIRONMENT[field.name]
-            if arguments.get(field.name) is not None:
-                values[field.name], sources[field.name] = arguments[field.name], "argument"
+        for name, variable in _ENVIRONMENT.items():
+            if arguments.get(name) is not None:
+                values[name], sources[name] = arguments[name], "argument"
             elif environ.get(variable):
                 given = environ[variable]
-                values[field.name] = _flag(variable, given) if field.default is False else given
-                sources[field.name] = f"environment variable {variable}"
+                values[name] = _flag(variable, given) if cls._field_defaults[name] is False else given
+                sources[name] = f"environment variable {variable}"
             else:
-                sources[field.name] = "default"
+                sources[name] = "default"
         return cls(**values, sources=sources)
 
     def server(self) -> Endpoint:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from flyte_lite.errors import ConfigError, TlsError
 
@@ -25,8 +24,7 @@ _NOT_TLS = (
 _HOST_MISMATCH, _ADDRESS_MISMATCH, _NOT_YET_VALID, _EXPIRED = 62, 64, 9, 10  # X509_V_ERR_...
 
 
-@dataclass(frozen=True)
-class TlsPolicy:
+class TlsPolicy(NamedTuple):
     """How servers are verified.
 
     Attributes:

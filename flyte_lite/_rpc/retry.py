@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from flyte_lite import errors
 from flyte_lite.errors import CallError, Code
@@ -12,8 +11,7 @@ from flyte_lite.errors import CallError, Code
 _RETRY_INFO = "google.rpc.RetryInfo"
 
 
-@dataclass(frozen=True)
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """How failed calls are repeated.
 
     Attributes:

@@ -10,8 +10,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from flyte_lite import errors
 from flyte_lite.errors import Code, ErrorDetail
@@ -76,8 +75,7 @@ def code_of_status(status: int) -> Code:
     return _CODE_OF_STATUS.get(status, Code.UNKNOWN)
 
 
-@dataclass(frozen=True)
-class WireError:
+class WireError(NamedTuple):
     """An error as it is on the wire.
 
     Attributes:
