@@ -30,8 +30,8 @@ def run(options: argparse.Namespace) -> int:
         KeyboardInterrupt: After Ctrl-C, with everything stopped.
     """
     try:
-        with _sigterm_ends():
-            return _serve(options)
+        with _signals_end_it() as told:
+            return _serve(options, told)
     except _Terminated:
         return 0
     except (DevboxStateError, _Refused) as error:
@@ -41,18 +41,16 @@ def run(options: argparse.Namespace) -> int:
     return 1
 
 
-def _serve(options: argparse.Namespace) -> NoReturn:
+def _serve(options: argparse.Namespace, told: int) -> NoReturn:
     box, deployed = _start(options)
     try:
         # Whoever only wanted to know the endpoint may have left.
         with contextlib.suppress(BrokenPipeError):
             _introduce(box, deployed)
         while True:
-            signal.pause()
+            # Not signal.pause(), which sleeps on if the signal came just before, or to another thread.
+            os.read(told, 1)
     finally:
-        # A second Ctrl-C must not leave the work half done; it takes a second at most.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
         box.close()
 
 
@@ -112,14 +110,26 @@ def _introduce(box: Devbox, deployed: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def _sigterm_ends() -> Iterator[None]:
-    def end(*_: object) -> None:
-        raise _Terminated
+def _signals_end_it() -> Iterator[int]:
+    # The file that has something to read once a signal came.
+    ended = False
 
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGTERM, end)
+    def end(number: int, _: object) -> None:
+        nonlocal ended
+        # Once: a second one must not leave the work half done, which takes a second at most.
+        if not ended:
+            ended = True
+            raise KeyboardInterrupt if number == signal.SIGINT else _Terminated
+
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    before = signal.set_wakeup_fd(tell)
+    handlers = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield told
     finally:
+        signal.set_wakeup_fd(before)
+        os.close(told)
+        os.close(tell)
         for number, handler in handlers.items():
             signal.signal(number, handler)
