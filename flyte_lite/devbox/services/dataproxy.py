@@ -11,7 +11,9 @@ from flyte_lite.devbox.services.creation import storage_folder
 from flyte_lite.devbox.services.project import check_project
 from flyte_lite.devbox.services.run import action_key, data_uris
 from flyte_lite.devbox.services.task import task_key
+from flyte_lite.devbox.services.trigger import key_of as trigger_key
 from flyte_lite.devbox.state.objects import PREFIX
+from flyte_lite.devbox.state.tasks import TaskKey
 from flyte_lite.errors import Code
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2 as pb
 from flyte_lite.idl.flyteidl2.task import common_pb2, task_definition_pb2
@@ -91,8 +93,12 @@ class DataProxyService:
         if kind == "task_spec":
             return request.task_spec
         if kind == "trigger_name":
-            raise refusal(Code.NOT_FOUND, f'trigger "{request.trigger_name.name}" not found')
-        key = task_key(request.task_id)
+            found_trigger = self._state.triggers.get(trigger_key(request.trigger_name))
+            if found_trigger is None:
+                raise refusal(Code.NOT_FOUND, f'trigger "{request.trigger_name.name}" not found')
+            key = TaskKey(*found_trigger.key[:3], found_trigger.task_version)
+        else:
+            key = task_key(request.task_id)
         found = self._state.tasks.get(key)
         if found is None:
             raise refusal(Code.NOT_FOUND, f"failed to get task: not_found: task not found: {key}")

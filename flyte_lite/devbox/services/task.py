@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from flyte_lite.devbox._refusal import refusal
 from flyte_lite.devbox.services.call import Call
 from flyte_lite.devbox.services.project import check_project
+from flyte_lite.devbox.services.trigger import check_schedule, deploy_with_task, fill_summary
 from flyte_lite.devbox.state.query import Condition, page
 from flyte_lite.devbox.state.tasks import COLUMNS, VERSION_COLUMNS, Task, TaskKey
-from flyte_lite.errors import Code
+from flyte_lite.errors import Code, InvalidArgumentError
 from flyte_lite.idl.flyteidl2.task import task_definition_pb2, task_service_pb2
 
 if TYPE_CHECKING:
@@ -42,20 +43,24 @@ class TaskService:
         Raises:
             NotFoundError: No such project.
             InternalError: No project or no specification is given.
-            UnimplementedError: Triggers are given.
+            InvalidArgumentError: The cron expression of a trigger is none; nothing is stored.
         """
         check_project(self._state, request.task_id.project)
         if not request.HasField("spec"):
             raise refusal(Code.INTERNAL, "proto: Marshal called with nil")
-        if request.triggers:
-            raise refusal(Code.UNIMPLEMENTED, "this devbox has no triggers: deploy the task without them")
+        _check_triggers(request)
         spec = task_definition_pb2.TaskSpec()
         spec.CopyFrom(request.spec)
         _cut(spec)
         descriptions = (spec.documentation.short_description, spec.environment.description)
-        self._state.tasks.deploy(
-            task_key(request.task_id), spec.SerializeToString(), spec.environment.name, descriptions, self._state.now()
-        )
+        key = task_key(request.task_id)
+        with self._state.database.transaction():
+            self._state.tasks.deploy(
+                key, spec.SerializeToString(), spec.environment.name, descriptions, self._state.now()
+            )
+            # Without any in the request, those that are there stay.
+            if request.triggers:
+                deploy_with_task(self._state, key, request.triggers)
         return task_service_pb2.DeployTaskResponse()
 
     def get_task_details(
@@ -69,7 +74,7 @@ class TaskService:
         found = get_task(self._state, task_key(request.task_id), Code.NOT_FOUND)
         response = task_service_pb2.GetTaskDetailsResponse()
         _identify(response.details.task_id, found)
-        _describe(response.details.metadata, found)
+        _describe(self._state, response.details.metadata, found)
         response.details.spec.MergeFromString(found.spec)
         return response
 
@@ -98,7 +103,7 @@ class TaskService:
         for each in found:
             task = response.tasks.add()
             _identify(task.task_id, each)
-            _describe(task.metadata, each)
+            _describe(self._state, task.metadata, each)
             task.task_summary.SetInParent()
         return response
 
@@ -145,11 +150,21 @@ def _identify(id: task_definition_pb2.TaskIdentifier, task: Task) -> None:
     id.project, id.domain, id.name, id.version = task.project, task.domain, task.name, task.version
 
 
-def _describe(metadata: task_definition_pb2.TaskMetadata, task: Task) -> None:
+def _check_triggers(request: task_service_pb2.DeployTaskRequest) -> None:
+    for trigger in request.triggers:
+        try:
+            check_schedule(trigger.name, trigger.automation_spec)
+        except InvalidArgumentError as error:
+            # The real server wraps it once more.
+            raise refusal(Code.INVALID_ARGUMENT, f"invalid_argument: {error.message}") from error
+
+
+def _describe(state: State, metadata: task_definition_pb2.TaskMetadata, task: Task) -> None:
     metadata.short_name = task.function_name
     metadata.deployed_at.FromMicroseconds(task.created_at)
     metadata.environment_name = task.environment
     metadata.short_description = task.short_description
+    fill_summary(metadata, state.triggers.of_task(task.project, task.domain, task.name, task.version))
 
 
 def _token(count: int, limit: object, offset: int) -> str:
