@@ -15,9 +15,12 @@ from flyte_lite.devbox.services.call import Call
 from flyte_lite.devbox.services.cluster import ClusterService
 from flyte_lite.devbox.services.dataproxy import DataProxyService
 from flyte_lite.devbox.services.identity import IdentityService
+from flyte_lite.devbox.services.internal_run import EventsProxyService, InternalRunService
 from flyte_lite.devbox.services.project import ProjectService
 from flyte_lite.devbox.services.run import RunService
+from flyte_lite.devbox.services.settings import SettingsService
 from flyte_lite.devbox.services.task import TaskService
+from flyte_lite.devbox.services.trigger import TriggerService
 from flyte_lite.idl import message_class
 from flyte_lite.idl._pool import pool
 
@@ -60,6 +63,10 @@ def rpcs(state: State, executor: Executor) -> Mapping[str, Rpc]:
         ClusterService(),
         IdentityService(),
         AuthMetadataService(),
+        TriggerService(state),
+        SettingsService(state),
+        InternalRunService(state),
+        EventsProxyService(state),
     )
     found = {}
     for service in services:

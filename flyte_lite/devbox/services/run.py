@@ -8,7 +8,8 @@ from flyte_lite.devbox._refusal import ConnectionDropped, refusal
 from flyte_lite.devbox.services.call import Call
 from flyte_lite.devbox.services.creation import Creation
 from flyte_lite.devbox.services.details import fill_action, fill_details, fill_status, identify, key_of
-from flyte_lite.devbox.state.actions import COLUMNS, DEFAULT_ORDER, ROOT, TIES, ActionKey
+from flyte_lite.devbox.services.watching import Watching
+from flyte_lite.devbox.state.actions import COLUMNS, DEFAULT_ORDER, ROOTS, TIES, ActionKey
 from flyte_lite.devbox.state.query import Condition, page
 from flyte_lite.errors import Code
 from flyte_lite.idl.flyteidl2.common import identifier_pb2, phase_pb2
@@ -35,7 +36,7 @@ class Executor(Protocol):
 
 
 class RunService:
-    """`flyteidl2.workflow.RunService`, without its streams."""
+    """`flyteidl2.workflow.RunService`."""
 
     name = "flyteidl2.workflow.RunService"
 
@@ -43,6 +44,7 @@ class RunService:
         self._state = state
         self._executor = executor
         self._creation = Creation(state)
+        self._watching = Watching(state)
 
     def handlers(self) -> dict[str, Any]:
         """The RPCs by name."""
@@ -57,6 +59,8 @@ class RunService:
             "GetActionLogContext": self.get_action_log_context,
             "ListRuns": self.list_runs,
             "ListActions": self.list_actions,
+            "SignalEvent": self.signal_event,
+            **self._watching.handlers(),
         }
 
     def create_run(self, request: pb.CreateRunRequest, call: Call) -> pb.CreateRunResponse:
@@ -146,12 +150,8 @@ class RunService:
             NotFoundError: There is none yet, or any more.
         """
         key = action_key(request)
-        told = [event for event in self._state.events.of(key) if event.attempt == request.attempt]
-        if not told or not told[-1].HasField("log_context"):
-            missing = "log context" if told else "event"
-            asked = f'run:{{project:"{key.project}" domain:"{key.domain}" name:"{key.run}"}} name:"{key.name}"'
-            raise refusal(Code.NOT_FOUND, f"no {missing} found for action {asked} attempt {request.attempt}")
-        return pb.GetActionLogContextResponse(log_context=told[-1].log_context, cluster=told[-1].cluster)
+        told = log_event(self._state, key, request.attempt)
+        return pb.GetActionLogContextResponse(log_context=told.log_context, cluster=told.cluster)
 
     def list_runs(self, request: pb.ListRunsRequest, _: Call) -> pb.ListRunsResponse:
         """Root actions.
@@ -161,7 +161,7 @@ class RunService:
             InternalError: The real server's database would refuse a value.
         """
         wanted = page(request.request, COLUMNS, DEFAULT_ORDER, TIES, "actions")
-        found, more = self._state.actions.page(wanted, Condition(f"name = '{ROOT}'"), *_scope(request))
+        found, more = self._state.actions.page(wanted, ROOTS, *_scope(request))
         response = pb.ListRunsResponse(token=str(wanted.offset + len(found)) if more else "")
         for action in found:
             fill_action(response.runs.add().action, action)
@@ -189,6 +189,10 @@ class RunService:
             if not action.duration_ms:
                 listed.status.ClearField("duration_ms")
         return response
+
+    def signal_event(self, _: pb.SignalEventRequest, __: Call) -> pb.SignalEventResponse:
+        """Refuse, as the real server does without the service that answers conditions."""
+        raise refusal(Code.UNIMPLEMENTED, "404 Not Found")
 
     def _details(self, into: run_definition_pb2.ActionDetails, key: ActionKey) -> bytes | None:
         with self._state.database.transaction():
@@ -218,6 +222,8 @@ def data_uris(state: State, key: ActionKey) -> tuple[str, str]:
         raise _no_action()
     if action.phase not in _SUCCESS:
         return action.input_uri, ""
+    if action.action_type == run_definition_pb2.ACTION_TYPE_TRACE:
+        return action.input_uri, action.outputs_uri
     details = run_definition_pb2.ActionDetails()
     fill_details(details, action, state.events.of(key), b"")
     if not details.attempts:
@@ -226,6 +232,20 @@ def data_uris(state: State, key: ActionKey) -> tuple[str, str]:
     if not outputs:
         raise refusal(Code.NOT_FOUND, "outputs not available")
     return action.input_uri, outputs
+
+
+def log_event(state: State, key: ActionKey, attempt: int) -> run_definition_pb2.ActionEvent:
+    """The newest event of an attempt, which tells where its log is.
+
+    Raises:
+        NotFoundError: There is none, or it does not tell.
+    """
+    told = state.events.newest(key, attempt)
+    if told is None or not told.HasField("log_context"):
+        missing = "event" if told is None else "log context"
+        asked = f'run:{{project:"{key.project}" domain:"{key.domain}" name:"{key.run}"}} name:"{key.name}"'
+        raise refusal(Code.NOT_FOUND, f"no {missing} found for action {asked} attempt {attempt}")
+    return told
 
 
 def _run_id(request: pb.GetRunDetailsRequest | pb.AbortRunRequest) -> identifier_pb2.RunIdentifier:

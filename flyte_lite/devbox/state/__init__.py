@@ -52,7 +52,7 @@ class State:
         self.triggers = Triggers(self.database)
         self.settings = SettingsTable(self.database)
         self.actions = Actions(self.database)
-        self.events = Events(self.database)
+        self.events = Events(self.database, self.actions)
         self.logs = Logs(self.database)
         self.objects = Objects(self.database)
         self.bundles = Bundles(self.database)

@@ -6,9 +6,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from typing import Optional
-
-from flyte_lite.devbox.state.actions import ActionKey
+from flyte_lite.devbox.state.actions import ActionKey, Actions
 from flyte_lite.devbox.state.database import Database
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
 
@@ -18,32 +16,31 @@ _OF = "project = ? AND domain = ? AND run = ? AND action = ?"
 class Events:
     """The table of events. They may come before the action they are about."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, actions: Actions) -> None:
         self._database = database
+        self._actions = actions
 
     def add(self, event: run_definition_pb2.ActionEvent) -> bool:
-        """Store an event; False if that attempt had one of the same phase and version.
-
-        Those who watch the action are to be told with `Actions.touch`.
-        """
+        """Store an event; False if that attempt had one of the same phase and version."""
         run = event.id.run
-        return bool(
-            self._database.run(
+        key = ActionKey(run.project, run.domain, run.name, event.id.name)
+        reported = event.reported_time if event.HasField("reported_time") else event.updated_time
+        with self._database.transaction():
+            new = self._database.run(
                 "INSERT OR IGNORE INTO event (project, domain, run, action, attempt, phase, version, reported_ns, body)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    run.project,
-                    run.domain,
-                    run.name,
-                    event.id.name,
+                    *key,
                     event.attempt,
                     event.phase,
                     event.version,
-                    (event.reported_time if event.HasField("reported_time") else event.updated_time).ToNanoseconds(),
+                    reported.ToNanoseconds(),
                     event.SerializeToString(),
                 ),
             )
-        )
+            if new:
+                self._actions.touch(key)
+        return bool(new)
 
     def of(self, key: ActionKey) -> list[run_definition_pb2.ActionEvent]:
         """All events of an action, by attempt and by when they were reported."""
@@ -52,14 +49,6 @@ class Events:
             key,
         )
         return [run_definition_pb2.ActionEvent.FromString(body) for (body,) in rows]
-
-    def last(self, key: ActionKey) -> Optional[tuple[int, frozenset[int]]]:
-        """The last attempt that something was told of: its number and the phases that were told; None if none was."""
-        rows = self._database.all(
-            "SELECT attempt, phase FROM event WHERE project = ? AND domain = ? AND run = ? AND action = ?", key
-        )
-        last = max((attempt for attempt, _ in rows), default=None)
-        return None if last is None else (last, frozenset(phase for attempt, phase in rows if attempt == last))
 
     def newest(self, key: ActionKey, attempt: int) -> Optional[run_definition_pb2.ActionEvent]:
         """The event of an attempt that was reported last, or None."""
