@@ -1,0 +1,117 @@
+"""Many runs on one devbox, in a process of its own: run as a script, it tells what it saw as one line of JSON."""
+
+from __future__ import annotations
+
+import gc
+import http.client
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Optional
+
+from flyte_lite.devbox import Devbox
+
+ROOT = str(Path(__file__).parents[1])
+PLACE = {"project": "flytesnacks", "domain": "development"}
+WORKERS = 4
+
+
+def flood(runs: int, state: Optional[Path] = None) -> dict[str, Any]:
+    """What a process saw that ran some to get warm, then `runs` of them, all created at once."""
+    words = [str(runs), *([str(state)] if state else [])]
+    done = subprocess.run(
+        [sys.executable, __file__, *words],
+        env={**os.environ, "PYTHONPATH": ROOT},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    seen: dict[str, Any] = json.loads(done.stdout)
+    print({key: value for key, value in seen.items() if key not in ("begun", "ended")})
+    return seen
+
+
+def main() -> None:
+    folder = sys.argv[2] if len(sys.argv) > 2 else None
+    with Devbox(workers=WORKERS, state=folder) as box:
+
+        @box.task(name="load.add", version="v1")
+        def add(x: int) -> int:
+            print(x)
+            return x + 1
+
+        load = Load(box)
+        load.batch(40)
+        before = measured()
+        began = time.monotonic()
+        begun, ended = load.batch(int(sys.argv[1]))
+        took = time.monotonic() - began
+        after = measured()
+    print(json.dumps({"before": before, "after": after, "seconds": took, "begun": begun, "ended": ended}))
+
+
+class Load:
+    def __init__(self, box: Devbox) -> None:
+        self._connection = http.client.HTTPConnection(box.endpoint.partition("//")[2], timeout=30)
+        self._number = 0
+
+    def batch(self, count: int) -> tuple[list[str], list[str]]:
+        """When each began and ended, in order of creation."""
+        names = [self._create() for _ in range(count)]
+        times = [self._times(name) for name in names]
+        return [begun for begun, _ in times], [ended for _, ended in times]
+
+    def _create(self) -> str:
+        self._number += 1
+        name = f"r{self._number}"
+        literal = {"scalar": {"primitive": {"integer": str(self._number)}}}
+        request = {
+            "runId": {**PLACE, "name": name},
+            "taskId": {**PLACE, "name": "load.add", "version": "v1"},
+            "inputs": {"literals": [{"name": "x", "value": literal}]},
+        }
+        self._call("CreateRun", request)
+        return name
+
+    def _times(self, name: str) -> tuple[str, str]:
+        end = time.monotonic() + 120
+        while True:
+            action = self._call("GetRunDetails", {"runId": {**PLACE, "name": name}})["details"]["action"]
+            phase = action["status"]["phase"]
+            if phase == "ACTION_PHASE_SUCCEEDED":
+                (attempt,) = action["attempts"]
+                return attempt["phaseTransitions"][1]["startTime"], attempt["endTime"]
+            assert phase in ("ACTION_PHASE_QUEUED", "ACTION_PHASE_INITIALIZING", "ACTION_PHASE_RUNNING"), action
+            assert time.monotonic() < end, action
+            time.sleep(0.05)
+
+    def _call(self, method: str, request: Any) -> Any:
+        headers = {"Content-Type": "application/json"}
+        path = f"/flyteidl2.workflow.RunService/{method}"
+        self._connection.request("POST", path, json.dumps(request), headers)
+        answer = self._connection.getresponse()
+        body = answer.read()
+        assert answer.status == 200, body
+        return json.loads(body)
+
+
+def measured() -> dict[str, int]:
+    # Whatever ends a moment after its run has ended by now.
+    time.sleep(0.5)
+    gc.collect()
+    status = Path("/proc/self/status").read_text()
+    resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+    children = [thread / "children" for thread in Path("/proc/self/task").iterdir()]
+    return {
+        "kilobytes": resident,
+        "files": len(list(Path("/proc/self/fd").iterdir())),
+        "threads": threading.active_count(),
+        "children": sum(len(each.read_text().split()) for each in children if each.exists()),
+    }
+
+
+if __name__ == "__main__":
+    main()
