@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flyte_lite.devbox.state.changes import Changes
+from flyte_lite.devbox.state.changes import KEPT, Changes
 from flyte_lite.devbox.state.database import Database
 
 ADD = "INSERT INTO object VALUES (?, ?)"
@@ -94,6 +94,39 @@ def test_what_failed_concerns_nobody() -> None:
 def fail(database: Database, topic: str) -> None:
     database.concerns(topic)
     database.run(f"{ADD}, (1, NULL)", ("a", b""))
+
+
+def test_news_is_kept_in_order_for_those_who_are_slow() -> None:
+    database = Database()
+    mine = database.changes.about("mine")
+    for number in range(3):
+        with database.transaction():
+            database.concerns("mine", f"{number}a")
+            database.concerns("mine")
+            database.concerns("mine", f"{number}b")
+
+    assert mine.since(0) == ["0a", "0b", "1a", "1b", "2a", "2b"]
+    assert mine.since(2) == ["2a", "2b"]
+
+
+def test_who_is_too_slow_is_told_so() -> None:
+    changes = Changes()
+    mine = changes.about("mine")
+    for number in range(KEPT + 2):
+        changes.tell([("mine", number)])
+
+    assert mine.since(1) is None
+    assert mine.since(2) == list(range(2, KEPT + 2))
+
+
+def test_what_nobody_watches_is_not_kept() -> None:
+    changes = Changes()
+    mine = changes.about("mine")
+    assert changes.watched("mine")
+
+    del mine
+
+    assert not changes.watched("mine")
 
 
 def test_waiting_ends_without_a_change() -> None:

@@ -11,6 +11,8 @@ from devbox_services import Impatient, Services, action_id, told
 from flyte_lite import errors
 from flyte_lite.devbox._refusal import ConnectionDropped
 from flyte_lite.devbox.services import watching
+from flyte_lite.devbox.services.details import key_of
+from flyte_lite.devbox.state.changes import KEPT
 from flyte_lite.idl.flyteidl2.common import list_pb2, phase_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_service_pb2 as pb
@@ -66,7 +68,7 @@ def test_an_older_attempt_that_ended_does_not_end_it(box: Services) -> None:
 
 
 def test_an_abort_is_told_and_ends_nothing(box: Services) -> None:
-    box.state.actions.abort(box.state.actions.changed(0)[0][1].key, "r", box.state.now())
+    box.state.actions.abort(key_of(action_id()), "r", box.state.now())
 
     messages, ended = told(details(box))
 
@@ -82,6 +84,29 @@ def test_a_status_that_is_passed_over_is_told_to_watchers_of_runs_alone(box: Ser
 
     assert next(runs).runs[0].action.status.phase == RUNNING
     assert told(action) == ([], False)
+
+
+def test_each_step_is_told_however_many_there_were_at_once(box: Services) -> None:
+    stream = details(box)
+    next(stream)
+    with box.state.database.transaction():
+        for at, phase in enumerate((RUNNING, SUCCEEDED)):
+            box.event(phase, at=at + 1)
+            box.tell(phase)
+
+    messages, ended = told(stream)
+
+    seen = [(message.details.status.phase, message.details.attempts[0].phase) for message in messages]
+    assert (seen, ended) == ([(QUEUED, RUNNING), (RUNNING, RUNNING), (RUNNING, SUCCEEDED)], True)
+
+
+def test_who_lags_too_far_behind_is_told_how_it_is_now(box: Services) -> None:
+    stream = details(box)
+    next(stream)
+    for _ in range(KEPT + 1):
+        box.tell(RUNNING)
+
+    assert phases(told(stream)[0]) == [RUNNING]
 
 
 def test_what_happens_elsewhere_tells_nothing(box: Services) -> None:

@@ -10,7 +10,7 @@ from flyte_lite.devbox._refusal import ConnectionDropped, refusal
 from flyte_lite.devbox.services.action_tree import ActionFilter, ActionTree, Node
 from flyte_lite.devbox.services.call import Call
 from flyte_lite.devbox.services.details import fill_action, fill_details, key_of
-from flyte_lite.devbox.state.actions import DEFAULT_ORDER, ROOT, ROOTS, RUNS, TERMINAL, Action, ActionKey
+from flyte_lite.devbox.state.actions import DEFAULT_ORDER, ROOT, ROOTS, RUNS, TERMINAL, Action, ActionKey, Snapshot
 from flyte_lite.devbox.state.query import Condition, Page
 from flyte_lite.errors import Code
 from flyte_lite.idl.flyteidl2.common import phase_pb2
@@ -19,6 +19,8 @@ from flyte_lite.idl.flyteidl2.workflow import run_service_pb2 as pb
 if TYPE_CHECKING:
     from flyte_lite.devbox.state import State
 
+# No event has a greater number.
+_ALL = 2**63 - 1
 # How many a message may hold at most.
 ACTIONS = 1000
 EVENTS = 500
@@ -61,19 +63,28 @@ class Watching:
         """
         key = _action_id(request, "action_id")
         changes = self._state.changes.about(key.topic)
-        since, known = changes.version, 0
+        news: Optional[list[Snapshot]] = None
+        since = 0
         while True:
-            number, response = self._details(key)
-            if response is None:
-                text = "failed to get action details: not_found: action not found: action not found"
-                raise refusal(Code.NOT_FOUND, text)
-            if number != known:
-                known = number
+            if news is None:
+                # At first, and if so much happened that not all of it is kept.
+                with self._state.database.transaction():
+                    since = changes.version
+                    action = self._state.actions.get(key)
+                if action is None:
+                    text = "failed to get action details: not_found: action not found: action not found"
+                    raise refusal(Code.NOT_FOUND, text)
+                news = [Snapshot(action, _ALL)]
+            for snapshot in news:
+                if snapshot.action.key != key:
+                    continue
+                response = self._details(snapshot)
                 yield response
                 attempts = response.details.attempts
                 if attempts and attempts[-1].phase in TERMINAL:
                     return
-            since = call.wait(changes, since)
+            version = call.wait(changes, since)
+            news, since = changes.since(since), version
 
     def watch_run_details(self, request: pb.WatchRunDetailsRequest, call: Call) -> Iterator[pb.WatchRunDetailsResponse]:
         """An empty message at once and with each status of the root action, and no end.
@@ -82,19 +93,20 @@ class Watching:
             NotFoundError: No such run.
         """
         key = _run_id(request)
-        changes = self._state.changes.about(key.topic)
-        since = changes.version
-        known = self._state.actions.newest()[1]
-        if self._state.actions.get(key) is None:
-            raise refusal(Code.NOT_FOUND, f"run not found: {key.project}/{key.domain}/{key.run}")
+        changes = self._state.changes.about(RUNS)
+        with self._state.database.transaction():
+            since = changes.version
+            if self._state.actions.get(key) is None:
+                raise refusal(Code.NOT_FOUND, f"run not found: {key.project}/{key.domain}/{key.run}")
         response = pb.WatchRunDetailsResponse()
         response.details.SetInParent()
         yield response
         while True:
-            since = call.wait(changes, since)
-            for number, _ in self._state.actions.told(known, *_of_run(key), ROOTS):
-                known = number
-                yield response
+            version = call.wait(changes, since)
+            news, since = changes.since(since) or [], version
+            for snapshot in news:
+                if snapshot.action.key == key:
+                    yield response
 
     def watch_actions(self, request: pb.WatchActionsRequest, call: Call) -> Iterator[pb.WatchActionsResponse]:
         """The actions that pass the filters, with their ancestors, then those that change; nothing where there is none.
@@ -106,40 +118,43 @@ class Watching:
         key = _run_id(request)
         tree = ActionTree(ActionFilter.of(request.filter))
         changes = self._state.changes.about(key.topic)
-        since = changes.version
-        with self._state.database.transaction():
-            known = self._state.actions.newest()[0]
-            oldest_first = Page((), "created_at ASC, number ASC", None, 0)
-            actions = iter(self._state.actions.page(oldest_first, *_of_run(key))[0])
-        while batch := list(islice(actions, ACTIONS)):
-            yield from self._told(tree.take(batch))
+        since = 0
+        news: Optional[list[Snapshot]] = None
         while True:
-            since = call.wait(changes, since)
-            for number, action in self._state.actions.changed(known, *_of_run(key)):
-                known = number
-                yield from self._told(tree.take([action]))
+            if news is None:
+                # At first, and if so much happened that not all of it is kept.
+                with self._state.database.transaction():
+                    since = changes.version
+                    oldest_first = Page((), "created_at ASC, number ASC", None, 0)
+                    actions = iter(self._state.actions.page(oldest_first, *_of_run(key))[0])
+                while batch := list(islice(actions, ACTIONS)):
+                    yield from self._told(tree.take(batch))
+            for snapshot in news or ():
+                yield from self._told(tree.take([snapshot.action]))
+            version = call.wait(changes, since)
+            news, since = changes.since(since), version
 
     def watch_runs(self, request: pb.WatchRunsRequest, call: Call) -> Iterator[pb.WatchRunsResponse]:
         """Runs that there are, then each of which a status came, also one that was passed over; new ones not at first.
 
         Only a project narrows it down.
         """
-        scope = [ROOTS]
+        scope, within = [ROOTS], None
         if request.WhichOneof("target") == "project_id":
-            project = request.project_id
-            scope.append(Condition("project = ? AND domain = ?", (project.name, project.domain)))
+            within = (request.project_id.name, request.project_id.domain)
+            scope.append(Condition("project = ? AND domain = ?", within))
         changes = self._state.changes.about(RUNS)
-        since = changes.version
         with self._state.database.transaction():
-            known = self._state.actions.newest()[1]
+            since = changes.version
             found, _ = self._state.actions.page(Page((), DEFAULT_ORDER, RUNS_AT_FIRST, 0), *scope)
         if found:
             yield _runs(found)
         while True:
-            since = call.wait(changes, since)
-            for number, action in self._state.actions.told(known, *scope):
-                known = number
-                yield _runs([action])
+            version = call.wait(changes, since)
+            news, since = changes.since(since) or [], version
+            for snapshot in news:
+                if within is None or snapshot.action[:2] == within:
+                    yield _runs([snapshot.action])
 
     def watch_cluster_events(
         self, request: pb.WatchClusterEventsRequest, call: Call
@@ -189,17 +204,13 @@ class Watching:
             if response.task_groups:
                 yield response
 
-    def _details(self, key: ActionKey) -> tuple[int, Optional[pb.WatchActionDetailsResponse]]:
-        with self._state.database.transaction():
-            action = self._state.actions.get(key)
-            if action is None:
-                return 0, None
-            number = self._state.actions.change_of(key)
-            spec, _ = self._state.actions.specs(key)
-            events = self._state.events.of(key)
+    def _details(self, snapshot: Snapshot) -> pb.WatchActionDetailsResponse:
+        key = snapshot.action.key
+        spec, _ = self._state.actions.specs(key)
+        events = self._state.events.of(key, snapshot.events)
         response = pb.WatchActionDetailsResponse()
-        fill_details(response.details, action, events, spec)
-        return number, response
+        fill_details(response.details, snapshot.action, events, spec)
+        return response
 
     def _told(self, nodes: list[Node]) -> Iterator[pb.WatchActionsResponse]:
         if not nodes:

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
 from flyte_lite.devbox.state.database import Database
-from flyte_lite.devbox.state.query import Column, Condition, Page, clause
+from flyte_lite.devbox.state.query import Column, Condition, Page
 from flyte_lite.idl.flyteidl2.common import phase_pb2
 
 ROOT = "a0"
-# What `Changes` calls statuses and aborts of any run.
+# What `Changes` calls the statuses and aborts of all runs.
 RUNS = "runs"
 
 TERMINAL = frozenset(
@@ -91,9 +91,19 @@ class Action(NamedTuple):
         return ActionKey(self.project, self.domain, self.run, self.name)
 
 
+class Snapshot(NamedTuple):
+    """An action just after a change: what its watchers are told.
+
+    Attributes:
+        action: The row.
+        events: The number of the last event of it that there was; 0 if there was none.
+    """
+
+    action: Action
+    events: int
+
+
 _FIELDS = ", ".join(Action._fields)
-# Every change has a number of its own.
-_NEXT = "(SELECT COALESCE(MAX({0}), 0) + 1 FROM action)"
 _IS = "project = ? AND domain = ? AND run = ? AND name = ?"
 
 COLUMNS: Mapping[str, Column] = {
@@ -140,14 +150,13 @@ class Actions:
         """
         marks = ", ".join("?" * (len(action) + 3))
         with self._database.transaction():
-            self._database.concerns(action.key.topic)
-            return bool(
-                self._database.run(
-                    f"INSERT OR IGNORE INTO action ({_FIELDS}, updated_at, spec, run_spec, changed, told)"
-                    f" VALUES ({marks}, {_NEXT.format('changed')}, 0)",
-                    (*action, action.created_at, spec, run_spec),
-                )
+            new = self._database.run(
+                f"INSERT OR IGNORE INTO action ({_FIELDS}, updated_at, spec, run_spec) VALUES ({marks})",
+                (*action, action.created_at, spec, run_spec),
             )
+            if new:
+                self.touch(action.key)
+        return bool(new)
 
     def get(self, key: ActionKey) -> Optional[Action]:
         """The action, or None."""
@@ -194,8 +203,8 @@ class Actions:
             row = connection.execute(f"SELECT phase FROM action WHERE {_IS}", key).fetchone()
             if row is None:
                 return False
-            self._tell(key)
             if not _follows(row[0], phase):
+                self._tell(key)
                 return False
             connection.execute(
                 "UPDATE action SET phase = ?, attempts = ?, cache_status = ?, updated_at = ?,"
@@ -204,6 +213,7 @@ class Actions:
             )
             if ended_at is not None or phase in TERMINAL:
                 self._end(key, now if ended_at is None else ended_at)
+            self._tell(key)
             self.touch(key)
         return True
 
@@ -220,28 +230,9 @@ class Actions:
         return bool(found)
 
     def touch(self, key: ActionKey) -> None:
-        """Say to those who watch it that something about it has changed."""
-        with self._database.transaction():
-            self._database.concerns(key.topic)
-            self._database.run(f"UPDATE action SET changed = {_NEXT.format('changed')} WHERE {_IS}", key)
-
-    def changed(self, since: int, *scope: Condition) -> list[tuple[int, Action]]:
-        """What has changed since then, in order of the change, each with the number of its last change."""
-        return self._after("changed", since, scope)
-
-    def told(self, since: int, *scope: Condition) -> list[tuple[int, Action]]:
-        """Of which a status came, taken or not, or an abort, since then; like `changed`."""
-        return self._after("told", since, scope)
-
-    def newest(self) -> tuple[int, int]:
-        """The number of the last change of any action, and that of the last one told."""
-        row = self._database.one("SELECT MAX(changed), MAX(told) FROM action")
-        return (row[0] or 0, row[1] or 0) if row else (0, 0)
-
-    def change_of(self, key: ActionKey) -> int:
-        """The number of its last change; 0 if there is no such action."""
-        row = self._database.one(f"SELECT changed FROM action WHERE {_IS}", key)
-        return int(row[0]) if row else 0
+        """Tell those who watch its run what it is like now, inside the transaction that has changed it."""
+        if self._database.changes.watched(key.topic):
+            self._database.concerns(key.topic, self._snapshot(key))
 
     def page(self, page: Page, *scope: Condition) -> tuple[list[Action], bool]:
         """A page of them, and whether more follow."""
@@ -249,15 +240,19 @@ class Actions:
         rows = self._database.all(f"SELECT {_FIELDS} FROM action{end}", arguments)
         return [Action._make(row) for row in rows[: page.limit]], page.limit is not None and len(rows) > page.limit
 
-    def _after(self, number: str, since: int, scope: tuple[Condition, ...]) -> list[tuple[int, Action]]:
-        where, arguments = clause(Condition(f"{number} > ?", (since,)), *scope)
-        rows = self._database.all(f"SELECT {number}, {_FIELDS} FROM action{where} ORDER BY {number}", arguments)
-        return [(row[0], Action._make(row[1:])) for row in rows]
-
     def _tell(self, key: ActionKey) -> None:
-        self._database.concerns(key.topic)
-        self._database.concerns(RUNS)
-        self._database.run(f"UPDATE action SET told = {_NEXT.format('told')} WHERE {_IS}", key)
+        # Of a status that was passed over too.
+        if key.name == ROOT and self._database.changes.watched(RUNS):
+            self._database.concerns(RUNS, self._snapshot(key))
+
+    def _snapshot(self, key: ActionKey) -> Optional[Snapshot]:
+        action = self.get(key)
+        if action is None:
+            return None
+        newest = self._database.one(
+            "SELECT MAX(number) FROM event WHERE project = ? AND domain = ? AND run = ? AND action = ?", key
+        )
+        return Snapshot(action, newest[0] or 0 if newest else 0)
 
     def _end(self, key: ActionKey, now: int) -> None:
         self._database.run(

@@ -1,10 +1,15 @@
-"""Notice of changes: what lets a stream sleep until there may be something new."""
+"""Notice of changes: what lets a stream sleep until there is something new, and then tell all of it, in order."""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Hashable, Iterable
+from typing import Any, Optional
 from weakref import WeakValueDictionary
+
+# How much news a topic keeps for those who are slow to take it.
+KEPT = 1000
 
 
 class Changes:
@@ -15,10 +20,12 @@ class Changes:
         self._grown = threading.Condition()
         # Only those that somebody waits for.
         self._topics: WeakValueDictionary[Hashable, Changes] = WeakValueDictionary()
+        self._news: deque[tuple[int, Any]] = deque(maxlen=KEPT)
+        self._lost = 0
 
     @property
     def version(self) -> int:
-        """How many changes there were so far. Read it before looking at the state, so that no change is missed."""
+        """How many changes there were so far. Read in a transaction, it is that of the state which is seen there."""
         return self._version
 
     def about(self, topic: Hashable) -> Changes:
@@ -32,17 +39,43 @@ class Changes:
                 found = self._topics[topic] = Changes()
             return found
 
-    def tell(self, topics: Iterable[Hashable] = ()) -> None:
-        """Say that something has changed, and about what."""
+    def watched(self, topic: Hashable) -> bool:
+        """Whether anybody wants to know."""
+        return topic in self._topics
+
+    def tell(self, news: Iterable[tuple[Hashable, Any]] = ()) -> None:
+        """Say that something has changed: about what, and what is to be told of it, or None."""
         with self._grown:
             self._version += 1
             self._grown.notify_all()
-            concerned = [found for found in map(self._topics.get, topics) if found is not None]
-        for changes in concerned:
-            changes.tell()
+            by_topic: dict[Hashable, list[Any]] = {}
+            for topic, what in news:
+                by_topic.setdefault(topic, []).append(what)
+            concerned = [(self._topics.get(topic), told) for topic, told in by_topic.items()]
+        for changes, told in concerned:
+            if changes is not None:
+                changes._take(told)
+
+    def since(self, version: int) -> Optional[list[Any]]:
+        """What was told after that version; None if that is not all there any more."""
+        with self._grown:
+            if version < self._lost:
+                return None
+            return [what for number, what in self._news if number > version]
 
     def wait(self, since: int, seconds: float) -> int:
         """Block until the version is above `since`, or `seconds` have passed; the version then."""
         with self._grown:
             self._grown.wait_for(lambda: self._version > since, seconds)
             return self._version
+
+    def _take(self, told: list[Any]) -> None:
+        with self._grown:
+            self._version += 1
+            for what in told:
+                if what is None:
+                    continue
+                if len(self._news) == KEPT:
+                    self._lost = self._news[0][0]
+                self._news.append((self._version, what))
+            self._grown.notify_all()

@@ -42,11 +42,8 @@ CREATE TABLE action (
     task_type TEXT NOT NULL, short_name TEXT NOT NULL, environment TEXT NOT NULL, function_name TEXT NOT NULL,
     input_uri TEXT NOT NULL, abort_reason TEXT, outputs_uri TEXT NOT NULL, signal BLOB,
     spec BLOB NOT NULL, run_spec BLOB,
-    changed INTEGER NOT NULL, told INTEGER NOT NULL,
     UNIQUE (project, domain, run, name)
 );
-CREATE INDEX action_changed ON action (changed);
-CREATE INDEX action_told ON action (told);
 CREATE TABLE event (
     number INTEGER PRIMARY KEY,
     project TEXT NOT NULL, domain TEXT NOT NULL, run TEXT NOT NULL, action TEXT NOT NULL,
@@ -110,7 +107,7 @@ class Database:
         self._lock = threading.RLock()
         self._depth = 0
         self._before = 0
-        self._topics: set[Hashable] = set()
+        self._news: list[tuple[Hashable, Any]] = []
         self.changes = Changes()
         try:
             self._prepare(file)
@@ -124,8 +121,6 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing. A transaction inside another one is part of it."""
-        changed = False
-        topics: set[Hashable] = set()
         with self._lock:
             if self._depth == 0:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -135,7 +130,9 @@ class Database:
                 yield self._connection
                 if self._depth == 1:
                     self._connection.execute("COMMIT")
-                    changed = self._connection.total_changes != self._before
+                    # Not for those that only read: whoever is woken reads at once.
+                    if self._news or self._connection.total_changes != self._before:
+                        self.changes.tell(self._news)
             except BaseException:
                 # Also if it could not be committed, on a full disk for instance.
                 if self._depth == 1 and self._connection.in_transaction:
@@ -144,14 +141,11 @@ class Database:
             finally:
                 self._depth -= 1
                 if self._depth == 0:
-                    topics, self._topics = self._topics, set()
-        # After the lock, and not for those that only read: whoever is woken reads at once.
-        if changed:
-            self.changes.tell(topics)
+                    self._news = []
 
-    def concerns(self, topic: Hashable) -> None:
-        """Say what the present transaction changes, to those who wait for just that."""
-        self._topics.add(topic)
+    def concerns(self, topic: Hashable, news: Any = None) -> None:
+        """Say what the present transaction changes to those who wait for just that, with what they are to know of it."""
+        self._news.append((topic, news))
 
     def one(self, sql: str, arguments: Sequence[Any] = ()) -> Optional[tuple[Any, ...]]:
         """The first row, or None."""

@@ -42,11 +42,11 @@ class Events:
                 self._actions.touch(key)
         return bool(new)
 
-    def of(self, key: ActionKey) -> list[run_definition_pb2.ActionEvent]:
-        """All events of an action, by attempt and by when they were reported."""
+    def of(self, key: ActionKey, until: Optional[int] = None) -> list[run_definition_pb2.ActionEvent]:
+        """The events of an action, or those up to the one of that number, by attempt and by when they were reported."""
         rows = self._database.all(
-            f"SELECT body FROM event WHERE {_OF} ORDER BY attempt, reported_ns, number",
-            key,
+            f"SELECT body FROM event WHERE {_OF} AND (? IS NULL OR number <= ?) ORDER BY attempt, reported_ns, number",
+            (*key, until, until),
         )
         return [run_definition_pb2.ActionEvent.FromString(body) for (body,) in rows]
 
