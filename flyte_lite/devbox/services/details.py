@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from flyte_lite.devbox.state.actions import ROOT, TERMINAL, Action, ActionKey
+from flyte_lite.devbox.state.instants import nanoseconds
 from flyte_lite.idl.flyteidl2.common import identifier_pb2, phase_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2 as pb
 from flyte_lite.idl.google.protobuf import timestamp_pb2
@@ -112,7 +113,7 @@ def _attempt(number: int, events: list[pb.ActionEvent]) -> pb.ActionAttempt:
     attempt = pb.ActionAttempt(attempt=number, phase=last.phase, cluster=last.cluster, cache_status=last.cache_status)
     _set_time(attempt.start_time, events[0])
     if last.phase in TERMINAL:
-        backwards = last.updated_time.ToNanoseconds() < events[0].updated_time.ToNanoseconds()
+        backwards = nanoseconds(last.updated_time) < nanoseconds(events[0].updated_time)
         _set_time(attempt.end_time, events[0] if backwards else last)
     if last.HasField("error_info"):
         attempt.error_info.CopyFrom(last.error_info)

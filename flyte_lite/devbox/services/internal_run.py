@@ -9,6 +9,7 @@ from flyte_lite.devbox._refusal import ConnectionDropped
 from flyte_lite.devbox.services.call import Call
 from flyte_lite.devbox.services.details import key_of
 from flyte_lite.devbox.state.actions import Action
+from flyte_lite.devbox.state.instants import microseconds
 from flyte_lite.idl.flyteidl2.common import phase_pb2
 from flyte_lite.idl.flyteidl2.workflow import events_proxy_service_pb2, run_definition_pb2
 from flyte_lite.idl.flyteidl2.workflow import internal_run_service_pb2 as pb
@@ -62,8 +63,8 @@ class InternalRunService:
             status.attempts,
             status.cache_status,
             self._state.now(),
-            started_at=status.start_time.ToMicroseconds() if status.HasField("start_time") else None,
-            ended_at=status.end_time.ToMicroseconds() if status.HasField("end_time") else None,
+            started_at=microseconds(status.start_time) if status.HasField("start_time") else None,
+            ended_at=microseconds(status.end_time) if status.HasField("end_time") else None,
             signal=request.output.SerializeToString() if request.HasField("output") else None,
         )
         return pb.UpdateActionStatusResponse(action_id=request.action_id, status=status_pb2.Status())
@@ -152,8 +153,8 @@ def _of_task(action: Action, task: run_definition_pb2.TaskAction) -> Action:
 
 def _traced(action: Action, trace: run_definition_pb2.TraceAction) -> Action:
     # Told once, when it is over; it begins when it began, so that it stands before what it called.
-    started_at = trace.start_time.ToMicroseconds() if trace.HasField("start_time") else action.created_at
-    ended_at = trace.end_time.ToMicroseconds() if trace.HasField("end_time") else None
+    started_at = microseconds(trace.start_time) if trace.HasField("start_time") else action.created_at
+    ended_at = microseconds(trace.end_time) if trace.HasField("end_time") else None
     return action._replace(
         action_type=run_definition_pb2.ACTION_TYPE_TRACE,
         phase=phase_pb2.ACTION_PHASE_SUCCEEDED,

@@ -11,6 +11,7 @@ from flyte_lite.devbox.services.action_tree import ActionFilter, ActionTree, Nod
 from flyte_lite.devbox.services.call import Call
 from flyte_lite.devbox.services.details import fill_action, fill_details, key_of
 from flyte_lite.devbox.state.actions import DEFAULT_ORDER, ROOT, ROOTS, RUNS, TERMINAL, Action, ActionKey, Snapshot
+from flyte_lite.devbox.state.instants import microseconds
 from flyte_lite.devbox.state.query import Condition, Page
 from flyte_lite.errors import Code
 from flyte_lite.idl.flyteidl2.common import phase_pb2
@@ -192,9 +193,9 @@ class Watching:
                 if value:
                     scope.append(Condition(f"{column} = ?", (value,)))
         if request.HasField("start_date"):
-            scope.append(Condition("created_at >= ?", (request.start_date.ToMicroseconds(),)))
+            scope.append(Condition("created_at >= ?", (microseconds(request.start_date),)))
         if request.HasField("end_date"):
-            scope.append(Condition("created_at <= ?", (request.end_date.ToMicroseconds(),)))
+            scope.append(Condition("created_at <= ?", (microseconds(request.end_date),)))
         newest_first = Page((), "created_at DESC, number DESC", GROUPED, 0)
         response = _groups(self._state.actions.page(newest_first, *scope)[0])
         yield response

@@ -144,7 +144,7 @@ class Database:
                     self._news = []
 
     def concerns(self, topic: Hashable, news: Any = None) -> None:
-        """Say what the present transaction changes to those who wait for just that, with what they are to know of it."""
+        """Say what the present transaction changes, to those who wait for just that, and what they are told of it."""
         self._news.append((topic, news))
 
     def one(self, sql: str, arguments: Sequence[Any] = ()) -> Optional[tuple[Any, ...]]:

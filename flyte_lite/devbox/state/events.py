@@ -8,6 +8,7 @@ from typing import Optional
 
 from flyte_lite.devbox.state.actions import ActionKey, Actions
 from flyte_lite.devbox.state.database import Database
+from flyte_lite.devbox.state.instants import nanoseconds
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
 
 _OF = "project = ? AND domain = ? AND run = ? AND action = ?"
@@ -34,7 +35,7 @@ class Events:
                     event.attempt,
                     event.phase,
                     event.version,
-                    reported.ToNanoseconds(),
+                    nanoseconds(reported),
                     event.SerializeToString(),
                 ),
             )

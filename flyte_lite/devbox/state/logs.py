@@ -10,6 +10,8 @@ from typing import NamedTuple, Optional
 from flyte_lite.devbox.state.actions import ActionKey
 from flyte_lite.devbox.state.database import Database
 
+_OF = "project = ? AND domain = ? AND run = ? AND action = ? AND attempt = ?"
+
 
 class Line(NamedTuple):
     """One line, without its end.
@@ -47,3 +49,17 @@ class Logs:
             arguments,
         )
         return [Line._make(row) for row in rows]
+
+    def after(self, key: ActionKey, attempt: int, number: int) -> list[tuple[int, Line]]:
+        """The lines of an attempt after the one of that number, each with its own, in order."""
+        rows = self._database.all(
+            f"SELECT number, at, line FROM log WHERE {_OF} AND number > ? ORDER BY number", (*key, attempt, number)
+        )
+        return [(row[0], Line._make(row[1:])) for row in rows]
+
+    def newest(self, key: ActionKey, attempt: int, limit: int) -> list[tuple[int, Line]]:
+        """The last lines of an attempt, at most `limit`, each with its number, in order."""
+        rows = self._database.all(
+            f"SELECT number, at, line FROM log WHERE {_OF} ORDER BY number DESC LIMIT ?", (*key, attempt, limit)
+        )
+        return [(row[0], Line._make(row[1:])) for row in reversed(rows)]
