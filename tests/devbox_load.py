@@ -104,13 +104,20 @@ def measured() -> dict[str, int]:
     gc.collect()
     status = Path("/proc/self/status").read_text()
     resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
-    children = [thread / "children" for thread in Path("/proc/self/task").iterdir()]
+    parents = [_parent(entry) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
     return {
         "kilobytes": resident,
         "files": len(list(Path("/proc/self/fd").iterdir())),
         "threads": threading.active_count(),
-        "children": sum(len(each.read_text().split()) for each in children if each.exists()),
+        "children": parents.count(os.getpid()),
     }
+
+
+def _parent(process: Path) -> int:
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 if __name__ == "__main__":
