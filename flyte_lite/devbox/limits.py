@@ -96,7 +96,8 @@ def _seconds(name: str, given: Optional[Union[float, timedelta]]) -> Optional[fl
 
 
 def _told(duration: Duration) -> Optional[float]:
-    seconds = duration.ToNanoseconds() / 1e9
+    # Not protobuf's own conversion, which refuses what others may send.
+    seconds = duration.seconds + duration.nanos / 1e9
     return seconds if seconds > 0 else None
 
 

@@ -148,7 +148,11 @@ class Application:
             raise refusal(Code.DEADLINE_EXCEEDED, _LATE)
         call = Call(incoming.headers, deadline, gone, self._stopping)
         for message in self._handled(rpc, request, call):
-            encoded = protocol.codec.encode(message)
+            try:
+                encoded = protocol.codec.encode(message)
+            except Exception as error:
+                # Not everything has a form in JSON; instants after the year 9999 have none.
+                raise refusal(Code.INTERNAL, f"marshal message: {error}") from error
             if self._calls is not None:
                 self._calls.answered(served, message, encoded if protocol.codec is PROTO else None)
             yield encoded

@@ -107,8 +107,11 @@ class Protocol:
 
 
 def _check_json(data: bytes) -> None:
-    """Raise ValueError for what Python reads and Go does not: names that come twice, NaN."""
+    """Raise ValueError for what Python reads and Go does not: names that come twice, NaN, halves of characters."""
     json.loads(data, object_pairs_hook=_once, parse_constant=_no_constant)
+    if b"\\u" in data:
+        # Encoded again, because a half may have found its other half.
+        json.dumps(json.loads(data), ensure_ascii=False).encode()
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
