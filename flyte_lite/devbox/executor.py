@@ -88,8 +88,10 @@ class Executor:
         with self._changed:
             self._changed.wait_for(lambda: self._idle == len(self._threads), PATIENCE)
             self._open.clear()
-            forget()
-            self._paused = False
+            try:
+                forget()
+            finally:
+                self._paused = False
 
     def close(self, timeout: float = 1.0) -> None:
         """Kill what runs, forget what waits.

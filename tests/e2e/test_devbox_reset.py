@@ -164,7 +164,7 @@ import pytest
 @pytest.mark.parametrize("number", range(50))
 def test_a_run_is_the_first_one(box, client, number):
     run = client.with_runcontext(name="first").run(client.tasks.get("suite.add", version="v1"), x=number)
-    if number % 5 == 0:
+    if number % 3:
         box.clock.stop()
         return  # It may go on while the next test begins.
     run.wait(quiet=True)
