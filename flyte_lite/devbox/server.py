@@ -127,6 +127,12 @@ class _Request(cheroot.server.HTTPRequest):
 class _Connection(cheroot.server.HTTPConnection):
     RequestHandlerClass = _Request
 
+    def close(self) -> None:
+        # What could not be sent has nowhere to go. Left in the buffer, it would be tried once more when Python
+        # collects the file, on a socket that is closed by then, and 3.13 complains.
+        self.wfile._write_buf.clear()
+        super().close()
+
 
 def _skip(body: Any, chunked: bool) -> bool:
     """Read the rest of a body; False if it is too long, or is none."""
