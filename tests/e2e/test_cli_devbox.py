@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -106,6 +106,36 @@ def test_a_signal_stops_it_within_a_second_and_kills_what_runs(
         assert not alive(pid)
         for connection in idle:
             connection.close()
+
+
+def test_two_hundred_idle_streams_do_not_keep_it_from_stopping() -> None:
+    # No run is there, so a stream of runs says nothing, not even that it is open.
+    body = b"\x00\x00\x00\x00\x02{}"
+    head = (
+        "POST /flyteidl2.workflow.RunService/WatchRuns HTTP/1.1\r\nHost: devbox\r\n"
+        f"Content-Type: application/connect+json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with devbox() as process:
+        host, _, port = first_line(process).partition("//")[2].rpartition(":")
+        streams = [socket.create_connection((host, int(port))) for _ in range(200)]
+        for stream in streams:
+            stream.sendall(head.encode() + body)
+        time.sleep(0.5)
+        # It answers others meanwhile.
+        with socket.create_connection((host, int(port))) as other:
+            other.sendall(b"GET /healthz HTTP/1.1\r\nHost: devbox\r\n\r\n")
+            assert other.recv(100).startswith(b"HTTP/1.1 200")
+        began = time.monotonic()
+        process.terminate()
+
+        assert process.wait(10) == 0
+        # A second is what it promises; the rest is for a machine that is busy with other tests.
+        assert time.monotonic() - began < 2.0
+        for stream in streams:
+            stream.settimeout(5)
+            with suppress(ConnectionResetError):
+                assert stream.recv(1) == b""
+            stream.close()
 
 
 def test_a_state_is_there_again_for_the_next_one(tasks: Path, tmp_path: Path) -> None:
