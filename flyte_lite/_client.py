@@ -109,6 +109,9 @@ class Client:
             domain: Default domain.
             timeout: Seconds of one call; None has no end.
             cancel: Ends every call of the copy from another thread.
+
+        Raises:
+            ConfigError: The timeout is not above 0.
         """
         return self._over(self._session.scoped(org=org, project=project, domain=domain, timeout=timeout, cancel=cancel))
 

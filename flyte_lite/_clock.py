@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Optional, Protocol
+from typing import Any, Optional, Protocol
 
 
 class Clock(Protocol):
@@ -105,6 +105,14 @@ class Cancel:
         """Forget `wake`; nothing happens if it is not there any more."""
         with contextlib.suppress(ValueError):
             self._on_cancel.remove(wake)
+
+
+def is_length(seconds: Any) -> bool:
+    """True for a number of seconds: not negative, and not NaN, which no clock ever reaches."""
+    try:
+        return bool(seconds >= 0)
+    except TypeError:
+        return False
 
 
 class Deadline:

@@ -11,7 +11,7 @@ import enum
 import threading
 from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 
-from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Clock, Deadline
+from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Clock, Deadline, is_length
 from flyte_lite._rpc.method import Method, Req, Res
 from flyte_lite.config import Config, Endpoint
 from flyte_lite.errors import CallError, Code, ConfigError, NotInitializedError
@@ -171,7 +171,12 @@ class Session:
         timeout: Timeout = UNSET,
         cancel: Optional[Cancel] = None,
     ) -> Session:
-        """A copy with other defaults, over the same connections; what is not given stays."""
+        """A copy with other defaults, over the same connections; what is not given stays.
+
+        Raises:
+            ConfigError: The timeout is none.
+        """
+        _check_timeout(timeout)
         scope = Scope(
             self.scope.org if org is None else org,
             self.scope.project if project is None else project,
@@ -270,8 +275,7 @@ def connect(config: Config, *, timeout: Timeout = UNSET, cancel: Optional[Cancel
         ConfigError: The endpoint is missing or is none.
     """
     server = config.server()
-    if timeout is not UNSET and timeout is not None and not timeout > 0:
-        raise ConfigError(f"timeout is {timeout!r}; give seconds above 0, or None for no end")
+    _check_timeout(timeout)
     from flyte_lite._http.origin import Origin
     from flyte_lite._http.tls import TlsPolicy
     from flyte_lite._http.transport import Transport
@@ -287,6 +291,11 @@ def connect(config: Config, *, timeout: Timeout = UNSET, cancel: Optional[Cancel
         timeout=DEFAULT_TIMEOUT if timeout is UNSET else timeout,
         cancel=cancel,
     )
+
+
+def _check_timeout(timeout: Timeout) -> None:
+    if timeout is not UNSET and timeout is not None and not (is_length(timeout) and timeout):
+        raise ConfigError(f"timeout is {timeout!r}; give seconds above 0, or None for no end")
 
 
 def _console(server: Endpoint) -> str:

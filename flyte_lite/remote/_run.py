@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Optional
 from urllib.parse import quote
 
-from flyte_lite._clock import Deadline
+from flyte_lite._clock import Deadline, is_length
 from flyte_lite._console import Progress
 from flyte_lite._rpc.method import Method
 from flyte_lite._session import Session
@@ -147,7 +147,9 @@ class Run(Resource["run_definition_pb2.Run"]):
             timeout: Seconds to wait in all; None waits for ever.
 
         Raises:
+            ValueError: `wait_for` or `timeout` is not what it may be.
             WaitTimeoutError: `timeout` passed; the run goes on.
+            CanceledError: The session's token was canceled; the run goes on.
             CallError: The server could not be asked, for 5 minutes or for a reason that will not pass.
 
         RPC:
@@ -155,6 +157,8 @@ class Run(Resource["run_definition_pb2.Run"]):
         """
         if wait_for not in ("terminal", "running"):
             raise ValueError(f'wait_for is {wait_for!r}; a run is waited for until it is "terminal" or "running"')
+        if timeout is not None and not is_length(timeout):
+            raise ValueError(f"timeout is {timeout!r}; give seconds, or None to wait for ever")
         session = self._session
         deadline = Deadline(session.clock, timeout, session.cancel)
 

@@ -12,7 +12,7 @@ from typing import Optional, TypeVar
 
 from flyte_lite._clock import Deadline
 from flyte_lite._repeat import repeat
-from flyte_lite.errors import CallError, CallTimeoutError, Code
+from flyte_lite.errors import CallError, CanceledError, Code
 
 T = TypeVar("T")
 
@@ -59,6 +59,7 @@ def poll(
         patience: Seconds of nothing but failures after which the last one is raised.
 
     Raises:
+        CanceledError: The deadline's token was canceled, whatever the last answer was.
         CallError: A failure that does not pass, or one that lasted.
     """
     started = deadline.clock.monotonic()
@@ -79,8 +80,14 @@ def poll(
 
     try:
         value = repeat(lambda number: ask(), again, deadline)
-    except CallTimeoutError:
-        if not deadline.expired:
-            raise
-        return None
-    return value if enough(value) else None
+    except CallError as error:
+        if deadline.canceled and not isinstance(error, CanceledError):
+            raise CanceledError("the wait was canceled", Code.CANCELED) from error
+        if deadline.expired and error.code in _PASSING:
+            return None
+        raise
+    if enough(value):
+        return value
+    if deadline.canceled:
+        raise CanceledError("the wait was canceled", Code.CANCELED)
+    return None

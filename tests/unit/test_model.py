@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 import inspect
 import json
+import math
 import pickle
+from typing import Any
 
 import pytest
 from fakes import FakeChannel
 
 from flyte_lite import _session
 from flyte_lite._client import Client
-from flyte_lite.errors import NotInitializedError, OptionError
+from flyte_lite.errors import ConfigError, NotInitializedError, OptionError
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from flyte_lite.models import ActionPhase
 from flyte_lite.remote import Run, Task
@@ -149,6 +151,14 @@ def test_a_scoped_client_shares_the_channel_and_changes_the_scope() -> None:
     whole.runs.get("r1")
 
     assert [request.run_id.project for _, request in channel.calls] == ["p2", "p"]
+
+
+@pytest.mark.parametrize("timeout", [0, -1, math.nan, "3"])
+def test_a_timeout_of_calls_is_above_0(timeout: Any) -> None:
+    with pytest.raises(ConfigError, match="give seconds above 0, or None for no end"):
+        Client("h", timeout=timeout)
+    with pytest.raises(ConfigError, match="give seconds above 0, or None for no end"):
+        client(FakeChannel()).scoped(timeout=timeout)
 
 
 def test_details_are_asked_for_anew_until_the_run_has_ended() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 from fakes import FakeChannel, FakeClock
 
-from flyte_lite._clock import Deadline
+from flyte_lite._clock import Cancel, Deadline
 from flyte_lite.errors import (
+    CanceledError,
     Code,
     ConnectionLostError,
     NotFoundError,
@@ -215,4 +219,41 @@ def test_an_unknown_wait_for_is_refused_before_anything_is_asked() -> None:
 
     with pytest.raises(ValueError, match="terminal"):
         Run(a_run(), channel.session()).wait(wait_for="finished")  # type: ignore[arg-type]
+    assert channel.calls == []
+
+
+@pytest.mark.parametrize("answer", [False, NotFoundError("overloaded", Code.NOT_FOUND)], ids=["not yet", "failure"])
+@pytest.mark.parametrize("seconds", [None, 60.0])
+def test_a_cancel_while_a_question_is_answered_is_a_cancel_and_no_timeout(answer: Any, seconds: Any) -> None:
+    cancel = Cancel()
+    asked = []
+
+    def ask() -> bool:
+        asked.append(True)
+        if len(asked) == 2:
+            cancel.cancel()
+            if isinstance(answer, Exception):
+                raise answer
+        return False
+
+    with pytest.raises(CanceledError):
+        poll(ask, bool, Deadline(FakeClock(), seconds, cancel), draw=middle)
+
+
+def test_a_failure_that_would_have_passed_does_not_hide_that_the_time_is_up() -> None:
+    clock = FakeClock()
+
+    def ask() -> bool:
+        clock.now += 5
+        raise NotFoundError("overloaded", Code.NOT_FOUND)
+
+    assert poll(ask, bool, Deadline(clock, 12.0), draw=middle) is None
+
+
+@pytest.mark.parametrize("timeout", [-1, math.nan, "3"])
+def test_a_timeout_that_is_no_length_of_time_is_refused_before_anything_is_asked(timeout: Any) -> None:
+    channel = FakeChannel()
+
+    with pytest.raises(ValueError, match="give seconds, or None"):
+        Run(a_run(), channel.session()).wait(timeout=timeout)
     assert channel.calls == []
