@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import itertools
 import os
 import subprocess
 import sys
@@ -70,6 +71,11 @@ def box() -> Iterator[Devbox]:
         @box.task(name="greetings.broken", version="v1")
         def broken(text: str) -> None:
             raise FileNotFoundError(text)
+
+        @box.task(name="greetings.chatty", version="v1")
+        def chatty() -> None:
+            for number in range(3):
+                print(f"line {number}|")
 
         @box.task(name="greetings.sleep", version="v1")
         def sleep(seconds: float) -> None:
@@ -381,6 +387,55 @@ def test_each_aborts_the_runs_of_the_other(client: Client, official: Script) -> 
     )
     assert told["error"][0] == "ActionAbortedError"
     assert told["error"][1].endswith("ours")
+
+
+def test_it_waits_for_its_runs(box: Devbox, official: Script) -> None:
+    box.calls.clear()
+    told = official(
+        """
+        began = time.monotonic()
+        run = flyte.run(Task.get("greetings.hello", version="v1"), name="Ada")
+        run.wait(quiet=True)
+        told["good"] = run.phase.value, tuple(run.outputs())
+        bad = flyte.run(Task.get("greetings.broken", version="v1"), text="no such file")
+        bad.wait(quiet=True)
+        told["bad"] = bad.phase.value
+        told["seconds"] = time.monotonic() - began
+        """
+    )
+
+    assert told["good"] == ("succeeded", ("hello Ada",))
+    assert told["bad"] == "failed"
+    assert told["seconds"] < 20
+    # As it does with the real server: the stream ends before the run's status does, and then it is opened once more.
+    assert [rpc for rpc, _ in itertools.groupby(call.rpc for call in box.calls)][:8] == [
+        "TaskService/GetTaskDetails",
+        "ClusterService/SelectCluster",
+        "DataProxyService/UploadInputs",
+        "RunService/CreateRun",
+        "RunService/WatchActionDetails",
+        "RunService/GetRunDetails",
+        "ClusterService/SelectCluster",
+        "DataProxyService/GetActionData",
+    ]
+    for stream in box.calls.of("RunService/WatchActionDetails"):
+        assert stream.headers["connect-content-encoding"] == "gzip"
+        assert (stream.code, stream.dropped) == (None, False)
+
+
+def test_it_tails_the_logs_of_its_runs(official: Script) -> None:
+    told = official(
+        """
+        import contextlib, io
+        run = flyte.run(Task.get("greetings.chatty", version="v1"))
+        run.wait(quiet=True)
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            run.show_logs(raw=True)
+        told["printed"] = printed.getvalue()
+        """
+    )
+
+    assert [line.strip() for line in told["printed"].split("|") if line.strip()] == ["line 0", "line 1", "line 2"]
 
 
 def test_it_understands_the_errors_of_the_devbox(client: Client, official: Script) -> None:
