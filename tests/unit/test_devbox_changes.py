@@ -67,8 +67,7 @@ def test_who_knows_less_than_there_is_does_not_wait() -> None:
     assert changes.wait(0, 30) == 1
 
 
-def test_those_who_wait_for_a_topic_are_told_of_nothing_else() -> None:
-    database = Database()
+def test_those_who_wait_for_a_topic_are_told_of_nothing_else(database: Database) -> None:
     mine, other = database.changes.about("mine"), database.changes.about("other")
 
     with database.transaction():
@@ -80,8 +79,7 @@ def test_those_who_wait_for_a_topic_are_told_of_nothing_else() -> None:
     assert database.changes.about("mine") is mine
 
 
-def test_what_failed_concerns_nobody() -> None:
-    database = Database()
+def test_what_failed_concerns_nobody(database: Database) -> None:
     mine = database.changes.about("mine")
 
     with pytest.raises(sqlite3.IntegrityError), database.transaction():
@@ -96,8 +94,7 @@ def fail(database: Database, topic: str) -> None:
     database.run(f"{ADD}, (1, NULL)", ("a", b""))
 
 
-def test_news_is_kept_in_order_for_those_who_are_slow() -> None:
-    database = Database()
+def test_news_is_kept_in_order_for_those_who_are_slow(database: Database) -> None:
     mine = database.changes.about("mine")
     for number in range(3):
         with database.transaction():
