@@ -29,7 +29,7 @@ from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb
 from flyte_lite.remote._action import summary
 from flyte_lite.remote._inputs import to_inputs
 from flyte_lite.remote._run import Run, get_details
-from flyte_lite.remote._task import LazyEntity, TaskDetails
+from flyte_lite.remote._task import LazyEntity, TaskDetails, settled
 
 _UPLOAD_INPUTS: Method[dataproxy_service_pb2.UploadInputsRequest, dataproxy_service_pb2.UploadInputsResponse] = Method(
     # The same inputs are stored under the same name.
@@ -91,7 +91,7 @@ class RunContext:
         self._check()
         deadline = session.deadline()
         place = session.scope.project_id(self.project, self.domain)
-        details = task.fetch() if isinstance(task, LazyEntity) else task
+        details = settled(task, deadline)
         inputs_pb2 = to_inputs(details, args, inputs, self.custom_context)
         name = self.name or (
             _keyed_name(self.idempotency_key, place, details.name) if self.idempotency_key else _new_name()

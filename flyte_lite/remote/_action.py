@@ -253,7 +253,10 @@ class ActionDetails(Resource["run_definition_pb2.ActionDetails"]):
         RPC:
             flyteidl2.dataproxy.DataProxyService/GetActionData
         """
-        return _data.ActionInputs(self._fetch().inputs, self.interface())
+        return self._inputs_by(self._session.deadline())
+
+    def _inputs_by(self, deadline: Deadline) -> _data.ActionInputs:
+        return _data.ActionInputs(self._fetch(deadline).inputs, self.interface())
 
     def outputs(self) -> _data.ActionOutputs:
         """The outputs, in the order of the task's interface; empty if the task gives none.
@@ -265,8 +268,11 @@ class ActionDetails(Resource["run_definition_pb2.ActionDetails"]):
         RPC:
             flyteidl2.dataproxy.DataProxyService/GetActionData
         """
+        return self._outputs_by(self._session.deadline())
+
+    def _outputs_by(self, deadline: Deadline) -> _data.ActionOutputs:
         self.raise_for_status()
-        return _data.ActionOutputs.read(self._fetch().outputs, self.interface(), self._called)
+        return _data.ActionOutputs.read(self._fetch(deadline).outputs, self.interface(), self._called)
 
     def raise_for_status(self) -> None:
         """Raise what the action failed of; do nothing if it succeeded.
@@ -284,12 +290,11 @@ class ActionDetails(Resource["run_definition_pb2.ActionDetails"]):
     def _called(self) -> str:
         return f"run {self.run_name}" if self.name == ROOT else f"action {self.name} of run {self.run_name}"
 
-    def _fetch(self) -> dataproxy_service_pb2.GetActionDataResponse:
+    def _fetch(self, deadline: Deadline) -> dataproxy_service_pb2.GetActionDataResponse:
         """Inputs and outputs, which one answer holds; kept once they can't change any more."""
         data = self._data
         if data is None:
-            session = self._session
-            data = _data.fetch(session, self.pb2.id, session.deadline())
+            data = _data.fetch(self._session, self.pb2.id, deadline)
             if self.done():
                 self._data = data
         return data

@@ -187,9 +187,12 @@ class Run(Resource["run_definition_pb2.Run"]):
         RPC:
             flyteidl2.workflow.RunService/GetRunDetails
         """
+        return self._details_by(self._session.deadline())
+
+    def _details_by(self, deadline: Deadline) -> RunDetails:
         if self._details is None or not self._details.done():
             session = self._session
-            self._details = RunDetails(get_details(session, self.pb2.action.id.run), session)
+            self._details = RunDetails(get_details(session, self.pb2.action.id.run, deadline), session)
             self.pb2.action.CopyFrom(_action.summary(self._details.pb2.action))
         return self._details
 
@@ -199,7 +202,8 @@ class Run(Resource["run_definition_pb2.Run"]):
         RPC:
             flyteidl2.dataproxy.DataProxyService/GetActionData
         """
-        return self.details().action_details.inputs()
+        deadline = self._session.deadline()
+        return self._details_by(deadline).action_details._inputs_by(deadline)
 
     def outputs(self) -> ActionOutputs:
         """The outputs, in the order of the task's interface; empty if the task gives none.
@@ -211,10 +215,11 @@ class Run(Resource["run_definition_pb2.Run"]):
         RPC:
             flyteidl2.dataproxy.DataProxyService/GetActionData
         """
-        details = self.details().action_details
+        deadline = self._session.deadline()
+        details = self._details_by(deadline).action_details
         if details.done() and not details.phase.is_success:
-            self.raise_for_status()
-        return details.outputs()
+            self._raise_for_status_by(deadline)
+        return details._outputs_by(deadline)
 
     def raise_for_status(self) -> None:
         """Raise what the run failed of; do nothing if it succeeded.
@@ -226,10 +231,12 @@ class Run(Resource["run_definition_pb2.Run"]):
         RPC:
             flyteidl2.workflow.RunService/GetActionDetails (GetRunDetails may leave the error out)
         """
-        if self.phase.is_success:
-            return
-        session = self._session
-        ActionDetails(_action.get_details(session, self.pb2.action.id), session).raise_for_status()
+        self._raise_for_status_by(self._session.deadline())
+
+    def _raise_for_status_by(self, deadline: Deadline) -> None:
+        if not self.phase.is_success:
+            session = self._session
+            ActionDetails(_action.get_details(session, self.pb2.action.id, deadline), session).raise_for_status()
 
     def abort(self, reason: str = "Manually aborted from the SDK api.") -> None:
         """End the run; nothing happens if there is none any more.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from typing import Any, Literal, Optional
+from typing import Any, Literal, Optional, Union
 
 from flyte_lite._clock import Deadline
 from flyte_lite._rpc.method import Method
@@ -38,7 +38,7 @@ class LazyEntity:
         name: The task's full name.
     """
 
-    def __init__(self, name: str, getter: Callable[[], TaskDetails]) -> None:
+    def __init__(self, name: str, getter: Callable[[Optional[Deadline]], TaskDetails]) -> None:
         self.name = name
         self._getter = getter
         self._found: Optional[TaskDetails] = None
@@ -52,8 +52,11 @@ class LazyEntity:
         RPC:
             flyteidl2.task.TaskService/GetTaskDetails, after ListTasks for "latest"
         """
+        return self._fetch_by(None)
+
+    def _fetch_by(self, deadline: Optional[Deadline]) -> TaskDetails:
         if self._found is None:
-            self._found = self._getter()
+            self._found = self._getter(deadline)
         return self._found
 
     def __getattr__(self, name: str) -> Any:
@@ -176,8 +179,8 @@ class TaskDetails(Resource["task_definition_pb2.TaskDetails"]):
             raise ValueError(f'auto_version is {auto_version!r}; the only one known here is "latest"')
         place = session.scope.project_id(project, domain)
 
-        def getter() -> TaskDetails:
-            return cls._make(_find(session, place, name, version), session)
+        def getter(deadline: Optional[Deadline]) -> TaskDetails:
+            return cls._make(_find(session, place, name, version, deadline or session.deadline()), session)
 
         return LazyEntity(name, getter)
 
@@ -218,10 +221,18 @@ class TaskDetails(Resource["task_definition_pb2.TaskDetails"]):
         )
 
 
+def settled(task: Union[LazyEntity, TaskDetails], deadline: Deadline) -> TaskDetails:
+    """The task itself; if it was not looked up yet that ends with `deadline`, not with that of the task's session."""
+    return task._fetch_by(deadline) if isinstance(task, LazyEntity) else task
+
+
 def _find(
-    session: Session, place: identifier_pb2.ProjectIdentifier, name: str, version: Optional[str]
+    session: Session,
+    place: identifier_pb2.ProjectIdentifier,
+    name: str,
+    version: Optional[str],
+    deadline: Deadline,
 ) -> task_definition_pb2.TaskDetails:
-    deadline = session.deadline()
     if version is None:
         newest = _list(session, place, deadline, limit=1, name=name)
         if not newest:

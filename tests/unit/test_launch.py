@@ -12,8 +12,11 @@ from fakes import FakeChannel
 
 from flyte_lite import _launch
 from flyte_lite._client import Client
+from flyte_lite._clock import Cancel
 from flyte_lite.errors import (
     AlreadyExistsError,
+    CallTimeoutError,
+    CanceledError,
     Code,
     InputsError,
     InvalidArgumentError,
@@ -175,6 +178,33 @@ def test_the_cluster_is_asked_for_once(channel: FakeChannel) -> None:
 
     assert len(channel.asked("ClusterService/SelectCluster")) == 1
     assert len(channel.asked("TaskService/GetTaskDetails")) == 1
+
+
+def test_a_launch_looks_its_task_up_under_its_own_cancel(channel: FakeChannel) -> None:
+    cancel = Cancel()
+    cancel.cancel()
+    mine = client(channel)
+
+    with pytest.raises(CanceledError):
+        mine.scoped(cancel=cancel).run(mine.tasks.get("env.add", version="v1"), x=1)
+
+    assert channel.calls == []
+
+
+def test_a_launch_looks_its_task_up_within_its_own_timeout(channel: FakeChannel) -> None:
+    def slow(request: Any) -> Any:
+        channel.clock.now += 10
+        answer = task_service_pb2.ListTasksResponse()
+        answer.tasks.add().task_id.version = "v1"
+        return answer
+
+    channel.on("TaskService/ListTasks", slow)
+    mine = client(channel)
+
+    with pytest.raises(CallTimeoutError):
+        mine.scoped(timeout=5).run(mine.tasks.get("env.add", auto_version="latest"), x=1)
+
+    assert [name for name, _ in channel.calls] == ["TaskService/ListTasks"]
 
 
 def test_a_cluster_elsewhere_gets_the_upload(channel: FakeChannel) -> None:

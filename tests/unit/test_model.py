@@ -7,14 +7,15 @@ import inspect
 import json
 import math
 import pickle
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 from fakes import FakeChannel
 
 from flyte_lite import _session
 from flyte_lite._client import Client
-from flyte_lite.errors import ConfigError, NotInitializedError, OptionError
+from flyte_lite.errors import CallTimeoutError, ConfigError, NotInitializedError, OptionError
+from flyte_lite.idl.flyteidl2.cluster import payload_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from flyte_lite.models import ActionPhase
 from flyte_lite.remote import Run, Task
@@ -170,6 +171,27 @@ def test_details_are_asked_for_anew_until_the_run_has_ended() -> None:
     assert run.details() is run.details()
     assert run.phase is ActionPhase.SUCCEEDED
     assert len(channel.calls) == 3
+
+
+@pytest.mark.parametrize("read", [Run.outputs, Run.inputs], ids=["outputs", "inputs"])
+def test_what_takes_several_calls_has_one_deadline(read: Callable[[Run], Any]) -> None:
+    channel = FakeChannel().on("RunService/GetRunDetails", details())
+    run = client(channel).runs.get("r1")
+
+    def slow(request: Any) -> run_service_pb2.GetRunDetailsResponse:
+        channel.clock.now += 20
+        return details(phase=5)
+
+    channel.on("RunService/GetRunDetails", slow)
+
+    def slower(request: Any) -> payload_pb2.SelectClusterResponse:
+        channel.clock.now += 20
+        return payload_pb2.SelectClusterResponse()
+
+    channel.on("ClusterService/SelectCluster", slower)
+    with pytest.raises(CallTimeoutError):
+        read(run)
+    assert channel.asked("DataProxyService/GetActionData") == []
 
 
 def test_aborting_what_is_not_there_is_no_error() -> None:
