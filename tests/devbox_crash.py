@@ -63,6 +63,7 @@ class Load:
         self.outputs: dict[str, str] = {}
         self.lines: dict[str, int] = {}
         self._number = 0
+        self._killed = threading.Event()
 
     def round(self, seconds: float) -> None:
         """Start a devbox on the folder, load it, kill it after `seconds` of that, and look for orphans."""
@@ -82,10 +83,12 @@ class Load:
                 for work in (self._create, self._create, self._deploy, self._read)
             ]
             threads.append(threading.Thread(target=self._read_logs, args=(devbox,)))
+            self._killed.clear()
             for thread in threads:
                 thread.start()
             time.sleep(seconds)
             devbox.kill()
+            self._killed.set()
             for thread in threads:
                 thread.join()
         assert wait_for(lambda: not self.orphans(), 10.0), self.orphans()
@@ -168,7 +171,7 @@ class Load:
     def _until_killed(self, work: Any, address: str) -> None:
         connection = http.client.HTTPConnection(address, timeout=10)
         try:
-            while True:
+            while not self._killed.is_set():
                 work(connection)
         except (OSError, http.client.HTTPException):
             return
@@ -214,7 +217,7 @@ class Load:
     def _read_logs(self, devbox: subprocess.Popen[str]) -> None:
         assert devbox.stdin is not None
         assert devbox.stdout is not None
-        while True:
+        while not self._killed.is_set():
             # The oldest that are not known to have ended: those that run.
             for run in [run for run in list(self.runs) if run not in self.outputs][:4] or list(self.runs)[-1:]:
                 try:
