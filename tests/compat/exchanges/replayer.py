@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Optional
 from urllib.parse import quote
 
 from comparing import Comparison, in_order, masked, picked
-from streaming import Stream, frames
+from connect_stream import Stream, frames
 
 from flyte_lite.devbox.state.objects import PREFIX
 from flyte_lite.idl import message_class

@@ -1,0 +1,1 @@
+"""What is held against something that we did not make: the official SDK, its types, the real server."""

@@ -1,0 +1,93 @@
+"""The tasks of the recorded lives, as they were on the real server."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from datetime import datetime, timedelta, timezone
+from typing import Optional
+
+from flyte_lite.devbox import Devbox
+
+WHEN = datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=timezone.utc)
+
+
+def hello(name: str) -> str:
+    return f"hello {name}"
+
+
+def many(
+    i: int = 3,
+    f: float = 2.5,
+    b: bool = True,
+    s: str = "text",
+    when: datetime = WHEN,
+    span: timedelta = timedelta(seconds=3600, milliseconds=250),
+    xs: list[int] = [1, 2, 3],  # noqa: B006 - a default of a task is a literal
+    d: dict[str, int] = {"a": 1},  # noqa: B006
+    maybe: Optional[int] = None,
+) -> str:
+    return str((i, f, b, s, when.isoformat(), span.total_seconds(), xs, d, maybe))
+
+
+def divide(a: int, b: int) -> tuple[int, int]:
+    return a // b, a % b
+
+
+def nothing(n: int = 0) -> None:
+    return None
+
+
+def chatty(lines: int = 50, seconds: float = 5.0) -> int:
+    for number in range(lines):
+        print(f"line {number}", file=sys.stderr if number % 10 == 9 else sys.stdout, flush=True)
+        time.sleep(seconds / lines)
+    return lines
+
+
+def fail(text: str = "no good") -> str:
+    raise ValueError(text)
+
+
+def crash(code: int = 3) -> int:
+    print("going", flush=True)
+    os._exit(code)
+
+
+def flaky() -> int:
+    raise RuntimeError(f"attempt {os.environ['FLYTE_ATTEMPT_NUMBER']}")
+
+
+def second_try(text: str = "not yet") -> int:
+    number = int(os.environ["FLYTE_ATTEMPT_NUMBER"])
+    print(f"attempt number {number}", flush=True)
+    # Its log is to be read while it is there.
+    time.sleep(0.5)
+    if number == 0:
+        raise RuntimeError(text)
+    return number
+
+
+def cached(n: int) -> int:
+    return n + 1
+
+
+def sleeper(seconds: float = 60.0) -> str:
+    time.sleep(seconds)
+    return f"slept {seconds}"
+
+
+def deploy(box: Devbox) -> None:
+    """All of them, as version v1."""
+    box.task(name="rig.hello", version="v1")(hello)
+    box.task(name="rig.many", version="v1")(many)
+    box.task(name="rig.divide", version="v1")(divide)
+    box.task(name="rig.nothing", version="v1")(nothing)
+    box.task(name="rig.chatty", version="v1")(chatty)
+    box.task(name="rig.fail", version="v1")(fail)
+    box.task(name="rig.crash", version="v1")(crash)
+    box.task(name="rig.flaky", version="v1", retries=2)(flaky)
+    box.task(name="life.second_try", version="v1", retries=2)(second_try)
+    box.task(name="rig.cached", version="v1", cache=True)(cached)
+    box.task(name="rig.sleeper", version="v1")(sleeper)
