@@ -50,6 +50,8 @@ class Endpoint(NamedTuple):
         Raises:
             ConfigError: It is none of these.
         """
+        if not isinstance(text, str):
+            raise ConfigError(f"endpoint is {type(text).__name__}; write it as text, such as https://host")
         wanted = f"endpoint {_shown(text)!r} is not an address: write host, host:port, https://host or dns:///host"
         given = text.strip()
         scheme, separator, rest = given.partition("://")
@@ -68,6 +70,10 @@ class Endpoint(NamedTuple):
         if host in ("http", "https", "dns") and parts.port is None and ":" in parts.netloc:
             raise ConfigError(wanted)
         if not host or parts.query or parts.fragment or "@" in parts.netloc or any(c.isspace() for c in rest):
+            raise ConfigError(wanted)
+        # A port of 0 would pass for none at all; no resolver takes a name with such a label.
+        labels = [] if ":" in host else host.rstrip(".").split(".")
+        if port == 0 or not all(0 < len(label) < 64 for label in labels):
             raise ConfigError(wanted)
         scheme = scheme.lower() or ("http" if insecure else "https")
         return cls(scheme, host, port or (80 if scheme == "http" else 443), parts.path.rstrip("/"))
@@ -117,19 +123,17 @@ class Config(NamedTuple):
         """Settle each setting from the first place that has it; an argument of None says nothing.
 
         Raises:
-            ConfigError: A variable of the environment can't be read; the text names it.
+            ConfigError: A flag is neither true nor false; the text names it and where it was read.
         """
         values: dict[str, Any] = {}
         sources: dict[str, str] = {}
         for name, variable in _ENVIRONMENT.items():
-            if arguments.get(name) is not None:
-                values[name], sources[name] = arguments[name], "argument"
-            elif environ.get(variable):
-                given = environ[variable]
-                values[name] = _flag(variable, given) if cls._field_defaults[name] is False else given
-                sources[name] = f"environment variable {variable}"
-            else:
-                sources[name] = "default"
+            given, source = arguments.get(name), "argument"
+            if given is None:
+                given, source = environ.get(variable) or None, f"environment variable {variable}"
+            sources[name] = "default" if given is None else source
+            if given is not None:
+                values[name] = _flag(name, given, source) if cls._field_defaults[name] is False else given
         return cls(**values, sources=sources)
 
     def server(self) -> Endpoint:
@@ -150,10 +154,11 @@ class Config(NamedTuple):
             raise ConfigError(f"{error.message} (from {self.sources['endpoint']})") from None
 
 
-def _flag(variable: str, text: str) -> bool:
-    word = text.strip().lower()
+def _flag(name: str, given: Any, source: str) -> bool:
+    # Also of an argument: it may be a variable's text, and "false" must not switch anything on.
+    word = given.strip().lower() if isinstance(given, str) else str(bool(given)).lower()
     if word in _TRUE:
         return True
     if word in _FALSE:
         return False
-    raise ConfigError(f"environment variable {variable} is {text[:20]!r}; write true or false")
+    raise ConfigError(f"{name} is {given[:20]!r} (from {source}); write true or false")

@@ -24,6 +24,7 @@ from flyte_lite.errors import ConfigError
         ("HTTPS://localhost/", True, ("https", "localhost", 443, "")),
         ("https://h/a/b/", False, ("https", "h", 443, "/a/b")),
         ("h:1/a", True, ("http", "h", 1, "/a")),
+        ("h.", False, ("https", "h.", 443, "")),
         ("  h  ", False, ("https", "h", 443, "")),
         ("127.0.0.1:1", False, ("https", "127.0.0.1", 1, "")),
         ("[::1]:8080", False, ("https", "::1", 8080, "")),
@@ -47,6 +48,11 @@ def test_forms_of_an_endpoint(text: str, insecure: bool, wanted: tuple[Any, ...]
         "h:port",
         "h:99999",
         "h:-1",
+        "h:0",
+        "http://h:0",
+        "http://a..b",
+        "http://.",
+        f"{'a' * 64}.com",
         ":8080",
         "a b",
         "h/a b",
@@ -145,6 +151,23 @@ def test_words_for_no(text: str) -> None:
 def test_another_word_names_the_variable(text: str) -> None:
     with pytest.raises(ConfigError, match="FLYTE_ADMIN_INSECURESKIPVERIFY"):
         Config.load({}, {"FLYTE_ADMIN_INSECURESKIPVERIFY": text})
+
+
+@pytest.mark.parametrize("given", ["false", "0", False, 0])
+def test_an_argument_that_says_no_in_text_is_no_yes(given: Any) -> None:
+    assert Config.load({"insecure": given}, {}).insecure is False
+    assert Config.load({"insecure_skip_verify": given}, {}).insecure_skip_verify is False
+
+
+def test_an_argument_that_is_neither_yes_nor_no_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"insecure is 'maybe' \(from argument\); write true or false"):
+        Config.load({"insecure": "maybe"}, {})
+
+
+@pytest.mark.parametrize("endpoint", [5, b"h"])
+def test_an_endpoint_that_is_no_text_says_what_it_is(endpoint: Any) -> None:
+    with pytest.raises(ConfigError, match=f"endpoint is {type(endpoint).__name__}; write it as text"):
+        Config.load({"endpoint": endpoint}, {}).server()
 
 
 def test_a_missing_endpoint_says_where_to_set_it() -> None:
