@@ -8,7 +8,6 @@ context variable: it would not reach the threads of an executor, and could reach
 from __future__ import annotations
 
 import enum
-import threading
 from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Clock, Deadline, is_length
@@ -215,15 +214,14 @@ class Clusters:
 
     def __init__(self, control_plane: Channel) -> None:
         self._control_plane = control_plane
-        self._lock = threading.Lock()
+        # No lock, which a fork could leave locked: each step on a dict is atomic, and two threads may well ask twice.
         self._found: dict[tuple[int, str, str, str], tuple[float, Channel]] = {}
         self._channels: dict[Endpoint, Channel] = {}
 
     def channel_for(self, route: Route, org: str, deadline: Deadline) -> Channel:
         """Ask the control plane, unless it is known; a server that knows no clusters answers everything itself."""
         now = self._control_plane.clock.monotonic()
-        with self._lock:
-            until, channel = self._found.get(_key(route, org), (0.0, self._control_plane))
+        until, channel = self._found.get(_key(route, org), (0.0, self._control_plane))
         if now < until:
             return channel
         request = payload_pb2.SelectClusterRequest(operation=route.operation)  # type: ignore[arg-type]
@@ -238,29 +236,27 @@ class Clusters:
             if error.code is not Code.UNIMPLEMENTED:
                 raise
             channel = self._control_plane
-        with self._lock:
-            self._found[_key(route, org)] = (now + _ROUTE_SECONDS, channel)
+        self._found[_key(route, org)] = (now + _ROUTE_SECONDS, channel)
         return channel
 
     def forget(self, route: Route, org: str) -> None:
         """Ask again next time."""
-        with self._lock:
-            self._found.pop(_key(route, org), None)
+        self._found.pop(_key(route, org), None)
 
     def _channel(self, text: str) -> Channel:
         if not text:
             return self._control_plane
         ours = self._control_plane.origin
-        found = Endpoint.parse(text)
+        # A cluster named without a scheme is spoken to as the control plane is.
+        found = Endpoint.parse(text, insecure=ours.scheme == "http")
         if ours.scheme == "https" and found.scheme == "http":
             # Behind a TLS proxy a server may believe that it is spoken to in clear; tokens must not be.
             found = found._replace(scheme="https", port=443 if found.port == 80 else found.port)
         if found.host == ours.host and found.port == ours.port:
             return self._control_plane
-        with self._lock:
-            if found not in self._channels:
-                self._channels[found] = self._control_plane.to(found.scheme, found.host, found.port, found.path)
-            return self._channels[found]
+        if found not in self._channels:
+            self._channels[found] = self._control_plane.to(found.scheme, found.host, found.port, found.path)
+        return self._channels[found]
 
 
 def _key(route: Route, org: str) -> tuple[int, str, str, str]:

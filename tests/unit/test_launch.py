@@ -231,6 +231,18 @@ def test_a_cluster_never_takes_the_call_from_https_to_http(channel: FakeChannel)
     assert list(channel.others) == ["https://c1.example.com:443"]
 
 
+@pytest.mark.parametrize(("scheme", "cluster"), [("http", "http://c1:8089"), ("https", "https://c1:8089")])
+def test_a_cluster_named_without_a_scheme_is_spoken_to_as_the_control_plane_is(
+    channel: FakeChannel, scheme: str, cluster: str
+) -> None:
+    channel.origin = channel.origin._replace(scheme=scheme)
+    channel.on("ClusterService/SelectCluster", payload_pb2.SelectClusterResponse(cluster_endpoint="dns:///c1:8089"))
+
+    launch(channel, x=1)
+
+    assert list(channel.others) == [cluster]
+
+
 def test_a_server_behind_tls_that_names_itself_with_http_is_still_itself(channel: FakeChannel) -> None:
     channel.origin = channel.origin._replace(scheme="https", port=443)
     channel.on("ClusterService/SelectCluster", payload_pb2.SelectClusterResponse(cluster_endpoint="http://fake"))
