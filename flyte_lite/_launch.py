@@ -12,15 +12,19 @@ from typing import Any, Literal, Optional, Union
 
 from flyte_lite import _session
 from flyte_lite._clock import Deadline
+from flyte_lite._literals.misfit import show
 from flyte_lite._rpc.method import Method
 from flyte_lite._session import Route, Session
 from flyte_lite.errors import (
     AlreadyExistsError,
     CallError,
+    CallTimeoutError,
+    CanceledError,
     Code,
     NotFoundError,
     OptionError,
     RemoteTaskUsageError,
+    TransportError,
 )
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
@@ -48,6 +52,18 @@ _LONGEST_NAME = 30
 # The server's own alphabet for names: no vowels, so no words; no 0, 1, 3, so nothing to misread.
 _NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
+_TEXTS = (
+    "name",
+    "idempotency_key",
+    "project",
+    "domain",
+    "service_account",
+    "queue",
+    "raw_data_path",
+    "run_base_dir",
+    "log_format",
+)
+_FLAGS = ("interruptible", "overwrite_cache", "reset_root_logger", "debug")
 _CACHE_SCOPES = {"global": 1, "project-domain": 2}
 
 Deployed = Union[LazyEntity, TaskDetails]
@@ -118,6 +134,11 @@ class RunContext:
             # A name from the dice is only taken if our own first try took it.
             created = True if self.idempotency_key is None else None if error.attempts > 1 else False
             return _existing(session, request.run_id, deadline, created=created)
+        except (TransportError, CallTimeoutError, CanceledError) as error:
+            if error.sent:
+                # The name was made here, so nobody else can tell how to find it.
+                error.message += f"; the run may have been made all the same, as {request.run_id.name}"
+            raise
         # Some servers answer a taken name with the run that has it, so for a name from outside only a key's
         # question beforehand tells.
         created = None if self.name is not None or (self.idempotency_key and reply.attempts > 1) else True
@@ -145,6 +166,15 @@ class RunContext:
             request.offloaded_input_data.CopyFrom(stored.offloaded_input_data)
 
     def _check(self) -> None:
+        for option in _TEXTS:
+            text = getattr(self, option)
+            if text is not None and not _is_text(text):
+                raise OptionError(f"{option} is {show(text)}; give a text")
+        for option in _FLAGS:
+            if getattr(self, option) not in (True, False, None):
+                raise OptionError(f"{option} is {show(getattr(self, option))}; give True or False")
+        if not isinstance(self.max_action_concurrency, (int, type(None))):
+            raise OptionError(f"max_action_concurrency is {show(self.max_action_concurrency)}; give an int")
         if self.name is not None and self.idempotency_key is not None:
             raise OptionError("give name= or idempotency_key=, not both: the key makes the name")
         if self.name is not None and (len(self.name) > _LONGEST_NAME or not _NAME.fullmatch(self.name)):
@@ -161,9 +191,12 @@ class RunContext:
         if self.max_action_concurrency == 1 or (self.max_action_concurrency or 0) < 0:
             raise OptionError("max_action_concurrency counts parents too, so it must be 2 or more; None sets no limit")
         for option in ("labels", "annotations", "env_vars", "custom_context"):
-            for key, value in getattr(self, option).items():
-                if not isinstance(key, str) or not isinstance(value, str):
-                    raise OptionError(f"{option}[{key!r}] is {type(value).__name__}; names and values are text")
+            pairs = getattr(self, option)
+            if not isinstance(pairs, Mapping):
+                raise OptionError(f"{option} is {show(pairs)}; give a dict of texts")
+            for key, value in pairs.items():
+                if not _is_text(key) or not _is_text(value):
+                    raise OptionError(f"{option}[{key!r}] is {show(value)}; names and values are text")
 
     def _spec(self) -> run_pb2.RunSpec:
         """The run specification, with the variables that the official runtime takes its logging from."""
@@ -215,7 +248,8 @@ def run(task: Deployed, /, *args: Any, **inputs: Any) -> Run:
         InputsError: The inputs do not fit the task; every problem is in the text.
         RemoteTaskNotFoundError: There is no such task.
         NotInitializedError: `init` was not called.
-        CallError: See `flyte_lite.errors`.
+        CallError: See `flyte_lite.errors`. Where the answer to CreateRun was lost for good, the text names the run
+            that may have been made.
 
     RPC:
         flyteidl2.workflow.RunService/CreateRun, after DataProxyService/UploadInputs
@@ -307,6 +341,16 @@ def with_runcontext(
         reset_root_logger=reset_root_logger,
         debug=debug,
     )
+
+
+def _is_text(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half a character, as undecodable file names have
+        return False
+    return True
 
 
 def _existing(

@@ -15,9 +15,12 @@ from flyte_lite._client import Client
 from flyte_lite._clock import Cancel
 from flyte_lite.errors import (
     AlreadyExistsError,
+    CallError,
     CallTimeoutError,
     CanceledError,
     Code,
+    ConnectFailedError,
+    ConnectionLostError,
     InputsError,
     InvalidArgumentError,
     NotFoundError,
@@ -313,6 +316,18 @@ def test_every_option_has_its_place_in_the_request(channel: FakeChannel) -> None
         ({"name": "a", "idempotency_key": "k"}, "not both"),
         ({"idempotency_key": ""}, "idempotency_key is empty"),
         ({"env_vars": {"A": 1}}, r"env_vars\['A'\] is int"),
+        ({"env_vars": "A=1"}, "env_vars is str 'A=1'; give a dict of texts"),
+        ({"annotations": {"A": "\ud800"}}, r"annotations\['A'\] is str"),
+        ({"name": 5}, "name is int 5; give a text"),
+        ({"idempotency_key": b"k"}, "idempotency_key is bytes b'k'; give a text"),
+        ({"project": 5}, "project is int 5; give a text"),
+        ({"queue": 5}, "queue is int 5; give a text"),
+        ({"raw_data_path": 5}, "raw_data_path is int 5; give a text"),
+        ({"service_account": "\ud800"}, "service_account is str"),
+        ({"queue": ["q"]}, r"queue is list \['q'\]; give a text"),
+        ({"interruptible": "no"}, "interruptible is str 'no'; give True or False"),
+        ({"overwrite_cache": "x" * 99}, r"overwrite_cache is str 'x+\.\.\.x+'; give True or False"),
+        ({"max_action_concurrency": "4"}, "max_action_concurrency is str '4'; give an int"),
         ({"labels": {1: "a"}}, r"labels\[1\]"),
         ({"max_action_concurrency": 1}, "2 or more"),
         ({"cache_lookup_scope": "galaxy"}, "global, project-domain"),
@@ -349,6 +364,27 @@ def test_a_chosen_name_that_is_taken_is_an_error_where_the_server_says_so(channe
 
     with pytest.raises(AlreadyExistsError):
         mine.with_runcontext(name="mine").run(mine.tasks.get("env.add", version="v1"), x=1)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ConnectionLostError("lost"), True),
+        (CallTimeoutError("no whole answer", Code.DEADLINE_EXCEEDED), True),
+        (CanceledError("canceled", Code.CANCELED), True),
+        (ConnectFailedError("closed"), False),
+        (InvalidArgumentError("no", Code.INVALID_ARGUMENT), False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_a_lost_answer_names_the_run_that_may_be_there(channel: FakeChannel, error: CallError, told: bool) -> None:
+    channel.on("RunService/CreateRun", error)
+
+    with pytest.raises(type(error)) as caught:
+        launch(channel, x=1)
+
+    name = channel.asked("RunService/CreateRun")[0].run_id.name
+    assert (f"may have been made all the same, as {name}" in str(caught.value)) is told
 
 
 def keyed(channel: FakeChannel, key: str = "k", **options: Any) -> Any:
