@@ -314,7 +314,7 @@ class CallError(UnionRpcError):
         request_id: The `x-request-id` that we sent, for the server's operators.
         details: What the server attached, undecoded.
         headers: The answer's headers and trailers by lower-case name, a list of values each; empty if none came.
-        sent: False if the request surely never left, so that repeating it is safe.
+        sent: False if the request surely never left, in none of the attempts, so that repeating it is safe.
     """
 
     def __init__(

@@ -119,14 +119,15 @@ class Channel:
         request_id = further.pop("x-request-id", "") or secrets.token_hex(16)
         body = self._protocol.body(request)
         tries = 0
+        sent = False
 
         def attempt(number: int) -> Res:
             nonlocal tries
             if deadline.canceled:
-                raise CanceledError("the call was canceled", Code.CANCELED, sent=number > 1)
+                raise CanceledError("the call was canceled", Code.CANCELED, sent=False)
             left = deadline.left()
             if left == 0.0:
-                raise CallTimeoutError("no time was left to send the request", Code.DEADLINE_EXCEEDED, sent=number > 1)
+                raise CallTimeoutError("no time was left to send the request", Code.DEADLINE_EXCEEDED, sent=False)
             tries = number
             head = self._protocol.head(left)
             head["x-request-id"] = request_id
@@ -138,13 +139,16 @@ class Channel:
             return self._protocol.answer(method.response, *answer, limit=self._limit)
 
         def again(number: int, value: Optional[Message], error: Optional[Exception]) -> Optional[float]:
+            nonlocal sent
             if not isinstance(error, CallError):
                 return None
+            sent = sent or error.sent
             return self._retry.delay(error, number, safe, deadline.left(), self._draw())
 
         try:
             result = repeat(attempt, again, deadline)
         except CallError as error:
+            error.sent = error.sent or sent
             error.method = str(method)
             error.endpoint = str(self.origin)
             error.attempts = max(tries, 1)

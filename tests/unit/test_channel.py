@@ -218,6 +218,17 @@ def test_a_cancel_between_two_attempts_is_a_cancel() -> None:
     assert len(bench.transport.asked) == 1
 
 
+@pytest.mark.parametrize("first", [lost(), errors.ConnectFailedError("down")])
+def test_what_was_sent_once_was_sent_though_the_last_attempt_found_nobody(first: errors.CallError) -> None:
+    down = errors.ConnectFailedError("down")
+
+    with pytest.raises(errors.ConnectFailedError) as caught:
+        Bench(first, down, down, down).call()
+
+    assert caught.value.attempts == 4
+    assert caught.value.sent is (not isinstance(first, errors.ConnectFailedError))
+
+
 def test_the_last_error_is_kept_when_no_time_is_left_for_another_try() -> None:
     bench = Bench(lost(), lost(), lost())
 
