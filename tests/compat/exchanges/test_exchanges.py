@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from differences import DIFFERENCES, MOST
+from exchange_differences import DIFFERENCES, MOST
 from replayer import Replayer
 
 from flyte_lite.devbox import Devbox

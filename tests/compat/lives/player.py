@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Optional
 
 from connect_stream import Stream
-from differences import QUEUED_FIRST, meant
+from life_differences import QUEUED_FIRST, meant
 from telling import distinct, errors, lines, names_of, out_of_order, plain, shown
 
 SERVICES = {

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional
 
-from differences import CODE, meant
+from life_differences import CODE, meant
 
 from flyte_lite.devbox.state.objects import PREFIX
 

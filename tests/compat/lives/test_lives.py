@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from differences import DIFFERENCES, OWN_END, OWN_ENDS, meant
+from life_differences import DIFFERENCES, OWN_END, OWN_ENDS, meant
 from player import SERVICES, Player
 from rig import deploy
 
