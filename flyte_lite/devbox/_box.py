@@ -130,9 +130,9 @@ class Devbox:
         for deploy in self._early:
             deploy()
         self._early.clear()
-        # Before anybody can create another run, which would have to wait behind these.
-        self._executor.restart()
         self._address = self._server.start()
+        # Not before: it may cost attempts, and the address may be taken.
+        self._executor.restart()
         if self._state.folder is not None:
             self._state.folder.tell(f"process {os.getpid()}, which listens at {self.endpoint}")
 
@@ -162,8 +162,12 @@ class Devbox:
         self._state.close()
 
     def __enter__(self) -> Devbox:
-        """Start it."""
-        self.start()
+        """Start it; if that fails, it is closed."""
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(

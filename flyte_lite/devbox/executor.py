@@ -51,24 +51,27 @@ class Executor:
         self._expiry: dict[ActionKey, Alarm] = {}
         self._threads: list[threading.Thread] = []
         self._idle = 0
-        self._paused = False
+        # Until `restart`, which finds whatever is created before.
+        self._paused = True
         self._closed = False
 
     def submit(self, key: ActionKey) -> None:
         """Take up an action that was created.
 
-        Nothing happens if it has no function here, was aborted already, or the executor is closed.
+        Nothing happens if it has no function here, was aborted already, or the executor is closed or has not begun.
         """
         undertaking = Undertaking.of(self._given, key)
         if undertaking is not None and not undertaking.use_cache():
             self._enqueue(undertaking)
 
     def restart(self) -> None:
-        """Take up the actions that an earlier devbox did not end, in the order in which they came."""
-        for key in unfinished(self._state.database):
-            undertaking = Undertaking.of(self._given, key)
-            if undertaking is not None and undertaking.restart() and not undertaking.use_cache():
-                self._enqueue(undertaking)
+        """Begin: take up the actions that are there and have not ended, in the order in which they came."""
+        with self._changed:
+            self._paused = False
+            for key in unfinished(self._state.database):
+                undertaking = Undertaking.of(self._given, key)
+                if undertaking is not None and undertaking.restart() and not undertaking.use_cache():
+                    self._enqueue(undertaking)
 
     def abort(self, key: ActionKey) -> None:
         """End an action that was aborted, and say so."""
@@ -120,7 +123,7 @@ class Executor:
 
     def _enqueue(self, undertaking: Undertaking) -> None:
         with self._changed:
-            if self._closed or self._paused or undertaking.is_over():
+            if self._closed or self._paused or undertaking.key in self._open or undertaking.is_over():
                 return
             self._open[undertaking.key] = undertaking
             undertaking.tell_queued()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -131,6 +132,33 @@ def test_a_devbox_is_ready_at_once_in_a_warm_process() -> None:
             connection.close()
 
     assert min(took) < 0.3
+
+
+def test_a_devbox_that_can_t_listen_leaves_its_folder_as_it_was(tmp_path: Path) -> None:
+    def late() -> int:
+        return 1
+
+    with Devbox(state=tmp_path, workers=1) as first:
+        client = Client(first)
+
+        @first.task(name="reset.sleep", version="v1")
+        def sleep() -> None:
+            time.sleep(60)
+
+        first.task(name="reset.late", version="v1")(late)
+        client.create("reset.sleep")
+        waiting = client.create("reset.late")
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            first.close()
+            second = Devbox(port=taken.getsockname()[1], state=tmp_path)
+            with pytest.raises(OSError), second:
+                raise AssertionError("it can't listen there")
+
+    with Devbox(state=tmp_path) as third:
+        client = Client(third)
+        assert client.until(waiting, P.ACTION_PHASE_SUCCEEDED).status.attempts == 1
 
 
 SUITE_S_CONFTEST = """

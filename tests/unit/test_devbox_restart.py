@@ -114,6 +114,8 @@ def test_each_is_taken_up_as_the_rule_says(left: Path) -> None:
     state = State(clock, left)
     # Without workers, so what is queued stays so.
     executor = Executor(state, clock, 0)
+    # It comes before its turn, and gets the place that it has.
+    executor.submit(KEYS["spare"])
     executor.restart()
 
     (queued,) = told(state, "queued")
@@ -134,5 +136,8 @@ def test_each_is_taken_up_as_the_rule_says(left: Path) -> None:
     assert begun.error_info.message == "the devbox stopped while attempt 1 ran"
     assert [undertaking.key.run for undertaking in executor._queue] == ["queued", "spare"]
     assert [len(told(state, name)) for name in KEYS] == [1, 1, 2, 1, 1]
+    # Whoever hears of it a second time changes nothing.
+    executor.submit(KEYS["queued"])
+    assert len(executor._queue) == 2
     executor.close()
     state.close()
