@@ -22,7 +22,7 @@ _GET_ACTION_DATA: Method[dataproxy_service_pb2.GetActionDataRequest, dataproxy_s
     Method(dataproxy_service_pb2, "DataProxyService", "GetActionData")
 )
 _OPERATION_GET_ACTION_DATA = 3
-_POSITION = re.compile(r"o\d+")
+_POSITION = re.compile(r"o[0-9]{1,9}")
 
 
 def fetch(
@@ -73,7 +73,7 @@ def _given(value: Any) -> Any:
 
 
 class ActionInputs(dict[str, Any]):
-    """Inputs by name: a dict.
+    """Inputs by name: a dict. A value that can't be read raises when it is asked for by its name.
 
     Attributes:
         pb2: The message they were read from.
@@ -86,6 +86,10 @@ class ActionInputs(dict[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         return _given(super().__getitem__(name))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The input, or `default` if there is none of that name."""
+        return _given(super().get(name, default))
 
     def to_dict(self) -> dict[str, Any]:
         """The message as protobuf JSON, parsed."""
@@ -158,11 +162,10 @@ class ActionOutputs(tuple[Any, ...]):
         return dict(zip(self._names, self))
 
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_"):
-            if name in self._names:
-                return self[self._names.index(name)]
-            if name[:1] == "o" and name[1:].isdigit() and int(name[1:]) < len(self):
-                return self[int(name[1:])]
+        # `_names` itself is not there yet while an instance is made.
+        position = None if name.startswith("_") else self._position(name)
+        if position is not None:
+            return self[position]
         raise AttributeError(f"{self._of} has no output {name!r}; it has {self._listed()}")
 
     @overload
@@ -171,9 +174,10 @@ class ActionOutputs(tuple[Any, ...]):
     def __getitem__(self, key: slice) -> tuple[Any, ...]: ...
     def __getitem__(self, key: Union[SupportsIndex, slice, str]) -> Any:
         if isinstance(key, str):
-            if key not in self._names:
+            position = self._position(key)
+            if position is None:
                 raise KeyError(f"{self._of} has no output {key!r}; it has {self._listed()}")
-            key = self._names.index(key)
+            key = position
         if isinstance(key, slice):
             return tuple(_given(value) for value in super().__getitem__(key))
         try:
@@ -183,6 +187,13 @@ class ActionOutputs(tuple[Any, ...]):
 
     def __iter__(self) -> Iterator[Any]:
         return (_given(value) for value in super().__iter__())
+
+    def _position(self, name: str) -> Optional[int]:
+        if name in self._names:
+            return self._names.index(name)
+        if _POSITION.fullmatch(name) and int(name[1:]) < len(self):
+            return int(name[1:])
+        return None
 
     def _listed(self) -> str:
         return ", ".join(self._names) or "none"

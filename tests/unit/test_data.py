@@ -53,11 +53,18 @@ def test_real_names_are_kept_and_positions_go_on_working() -> None:
     read = outputs(mean=1, total=2)
 
     assert read.named_outputs == {"mean": 1, "total": 2}
-    assert read.total == read.o1 == 2
+    assert read.total == read.o1 == read["o1"] == read["total"] == 2
 
 
 @pytest.mark.parametrize(
-    "ask", [lambda read: read[3], lambda read: read["x"], lambda read: read.x, lambda read: read.o7]
+    "ask",
+    [
+        lambda read: read[3],
+        lambda read: read["x"],
+        lambda read: read["o7"],
+        lambda read: read.x,
+        lambda read: read.o7,
+    ],
 )
 def test_what_is_not_there_is_said_with_what_is(ask: object) -> None:
     with pytest.raises((IndexError, KeyError, AttributeError), match=r"run r1 has no output .*; it has o0, o1"):
@@ -97,6 +104,11 @@ def test_an_input_that_the_interface_does_not_know_is_unreadable() -> None:
     assert read["x"] == 1
     with pytest.raises(LiteralError, match="y: the task's interface does not declare it"):
         read["y"]
+    with pytest.raises(LiteralError, match="y: the task's interface does not declare it"):
+        read.get("y")
+    assert read.get("x") == 1
+    assert read.get("z") is None
+    assert read.get("z", 5) == 5
 
 
 def test_both_pickle() -> None:
