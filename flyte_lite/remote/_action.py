@@ -112,8 +112,10 @@ class Action(Resource["run_definition_pb2.Action"]):
         return self.pb2.status.phase
 
     @property
-    def start_time(self) -> datetime.datetime:
-        """When it began, in UTC."""
+    def start_time(self) -> Optional[datetime.datetime]:
+        """When it began, in UTC; None if the server does not say."""
+        if not self.pb2.status.HasField("start_time"):
+            return None
         return self.pb2.status.start_time.ToDatetime(tzinfo=datetime.timezone.utc)
 
     def done(self) -> bool:

@@ -89,6 +89,18 @@ class Resource(Generic[PB]):
         shown = ", ".join(f"{name}={getattr(self, name)!s}" for name in self._shown)
         return f"{type(self).__name__}({shown})"
 
+    def __copy__(self) -> Self:
+        made = cast("Self", object.__new__(self._plain or type(self)))
+        made.__dict__.update(self.__dict__)
+        # A message of its own, which `sync` may change; but the same session, as this process has it.
+        made.pb2 = type(self.pb2)()
+        made.pb2.CopyFrom(self.pb2)
+        made._own_session = self._own_session or self._bound
+        return made
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self.__copy__()
+
     def __reduce__(self) -> tuple[Any, ...]:
         # The session stays behind: its sockets and secrets are this process's.
         return _revive, (self._plain or type(self), self.pb2.SerializeToString())

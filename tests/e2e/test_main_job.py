@@ -72,6 +72,7 @@ def test_a_run_from_launch_to_outputs(client: Client) -> None:
     assert outputs.o0 == outputs["o0"] == outputs[0] == outputs.named_outputs["o0"]
     assert run.inputs() == {"name": "Ada", "times": 2}
     assert run.details().task_name == "greetings.hello"
+    assert run.action.start_time is not None
     assert abs(run.action.start_time - before) < datetime.timedelta(seconds=30)
     assert run.url.endswith(f"/v2/domain/development/project/flytesnacks/runs/{run.name}")
 

@@ -93,16 +93,31 @@ def test_signatures_can_be_read_before_init() -> None:
     assert list(inspect.signature(Task.get).parameters) == ["name", "project", "domain", "version", "auto_version"]
 
 
-@pytest.mark.parametrize(
-    "remake", [lambda run: pickle.loads(pickle.dumps(run)), copy.deepcopy], ids=["pickle", "deepcopy"]
-)
+@pytest.mark.parametrize("remake", [copy.copy, copy.deepcopy])
 @pytest.mark.parametrize("bound", [True, False], ids=["bound", "plain"])
-def test_objects_pickle_without_their_session(remake: object, bound: bool) -> None:
+def test_a_copy_keeps_the_session_and_has_a_state_of_its_own(remake: Callable[[Run], Run], bound: bool) -> None:
+    channel = FakeChannel().on("RunService/GetRunDetails", details())
+    channel.on("RunService/AbortRun", run_service_pb2.AbortRunResponse())
+    made = client(channel).runs.get("r1")
+    run = client(channel).runs(made.pb2, created=True) if bound else made
+
+    again = remake(run)
+    again.pb2.action.status.phase = 5
+
+    assert type(again) is Run
+    assert again.created is run.created
+    assert run.phase is ActionPhase.RUNNING
+    again.abort("enough")
+    assert channel.asked("RunService/AbortRun")[0].reason == "enough"
+
+
+@pytest.mark.parametrize("bound", [True, False], ids=["bound", "plain"])
+def test_objects_pickle_without_their_session(bound: bool) -> None:
     channel = FakeChannel().on("RunService/GetRunDetails", details())
     made = client(channel).runs.get("r1")
     run = client(channel).runs(made.pb2) if bound else made
 
-    again = remake(run)  # type: ignore[operator]
+    again = pickle.loads(pickle.dumps(run))
 
     assert type(again) is Run
     assert again.pb2 == run.pb2
@@ -128,6 +143,7 @@ def test_what_a_run_shows() -> None:
     assert run.phase is ActionPhase.RUNNING
     assert run.raw_phase == 4
     assert not run.done()
+    assert run.action.start_time is None
     assert dict(run.pb2.labels) == {"team": "ml"}
     assert run.url == "http://console/v2/domain/d/project/p/runs/r1"
     assert repr(run) == "Run(name=r1, phase=running, url=http://console/v2/domain/d/project/p/runs/r1)"
