@@ -160,8 +160,22 @@ def test_a_packed_error_is_unpacked() -> None:
 @pytest.mark.parametrize(
     ("status", "media", "body", "headers", "kind", "words"),
     [
-        (200, "application/proto", gzip.compress(b"\0" * 5000), PACKED, errors.RateLimitedError, "limit of 1000"),
-        (404, "application/json", gzip.compress(b" " * 5000), PACKED, errors.RateLimitedError, "limit of 1000"),
+        (
+            200,
+            "application/proto",
+            gzip.compress(b"\0" * 5000, mtime=0),
+            PACKED,
+            errors.RateLimitedError,
+            "limit of 1000",
+        ),
+        (
+            404,
+            "application/json",
+            gzip.compress(b" " * 5000, mtime=0),
+            PACKED,
+            errors.RateLimitedError,
+            "limit of 1000",
+        ),
         (200, "application/proto", b"\x22\x01r", PACKED, errors.InternalError, "can't be unpacked"),
         (200, "application/proto", b"x", {"content-encoding": ["br"]}, errors.InternalError, "packed as br"),
     ],
