@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from flyte_lite._rpc.codec import CODECS, JSON, Codec, gunzip, gzip
 from flyte_lite._rpc.envelope import COMPRESSED, Envelope, EnvelopeCutShort, EnvelopeReader, pack
 from flyte_lite.devbox._refusal import refusal
+from flyte_lite.devbox.protocols import protojson
 from flyte_lite.errors import CallError, Code
 
 if TYPE_CHECKING:
@@ -99,32 +99,9 @@ class Protocol:
         if self.codec is JSON and not data:
             raise refusal(Code.INVALID_ARGUMENT, "unmarshal message: zero-length payload is not a valid JSON object")
         try:
-            if self.codec is JSON:
-                _check_json(data)
-            return self.codec.decode(data, kind)
-        except (ValueError, RecursionError) as error:
+            return protojson.read(data, kind) if self.codec is JSON else self.codec.decode(data, kind)
+        except ValueError as error:
             raise refusal(Code.INVALID_ARGUMENT, f"unmarshal message: {error}") from error
-
-
-def _check_json(data: bytes) -> None:
-    """Raise ValueError for what Python reads and Go does not: names that come twice, NaN, halves of characters."""
-    json.loads(data, object_pairs_hook=_once, parse_constant=_no_constant)
-    if b"\\u" in data:
-        # Encoded again, because a half may have found its other half.
-        json.dumps(json.loads(data), ensure_ascii=False).encode()
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in made if names.count(name) > 1)
-        raise ValueError(f'duplicate field "{twice}"')
-    return made
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"invalid value {name}")
 
 
 def negotiated(sent: str, accepted: str) -> tuple[bool, bool]:
