@@ -89,8 +89,13 @@ class Threads:
                 self._lock.notify()
             elif len(self._threads) < MOST:
                 thread = threading.Thread(target=self._work, name="flyte_lite devbox call", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    # The system has no more threads to give: one of those that there are will come to it.
+                    _log.warning("no more threads can be had; connections wait")
+                    return
                 self._threads.add(thread)
-                thread.start()
 
     def stop(self, timeout: float) -> None:
         """Let what is being answered take `timeout` seconds more, then cut its connection."""
