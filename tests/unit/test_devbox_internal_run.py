@@ -88,6 +88,23 @@ def test_an_end_before_the_beginning_took_no_time(box: Services) -> None:
     assert action(box).status.duration_ms == 0
 
 
+def test_an_end_that_nobody_timed_is_a_millisecond_after_the_beginning_or_more(box: Services) -> None:
+    box.create("r2")
+    box.tell(SUCCEEDED, run="r2")
+
+    status = box.details("r2").action.status
+
+    took = status.end_time.ToMicroseconds() - status.start_time.ToMicroseconds()
+    assert took >= 1000
+    assert status.duration_ms == took // 1000
+
+
+def test_an_end_that_was_timed_is_taken_as_it_is(box: Services) -> None:
+    box.tell(SUCCEEDED, start_time=100, end_time=100)
+
+    assert (action(box).status.end_time.seconds, action(box).status.duration_ms) == (100, 0)
+
+
 def test_news_of_nothing_known_is_no_error(box: Services) -> None:
     box.tell(RUNNING, "nope")
 

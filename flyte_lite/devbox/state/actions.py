@@ -128,6 +128,9 @@ COLUMNS: Mapping[str, Column] = {
     "ended_at": Column("ended_at", "time"),
     "duration_ms": Column("duration_ms", "integer"),
 }
+# Microseconds that an action takes at least, if nobody says when it ended. The real server, which asks a database over
+# the network, never shows less than a millisecond, and some clients take 0 for unknown.
+LEAST = 1000
 # The rows that stand for runs.
 ROOTS = Condition("name = ?", (ROOT,))
 DEFAULT_ORDER = "phase ASC, created_at DESC, number DESC"
@@ -211,8 +214,10 @@ class Actions:
                 f" created_at = COALESCE(?, created_at), signal = COALESCE(?, signal) WHERE {_IS}",
                 (phase, attempts, cache_status, now, started_at, signal, *key),
             )
-            if ended_at is not None or phase in TERMINAL:
-                self._end(key, now if ended_at is None else ended_at)
+            if ended_at is not None:
+                self._end(key, ended_at)
+            elif phase in TERMINAL:
+                self._end(key, now, LEAST)
             self._tell(key)
             self.touch(key)
         return True
@@ -224,7 +229,7 @@ class Actions:
                 f"UPDATE action SET phase = ?, abort_reason = ?, updated_at = ? WHERE {_IS}",
                 (phase_pb2.ACTION_PHASE_ABORTED, reason, now, *key),
             )
-            self._end(key, now)
+            self._end(key, now, LEAST)
             self._tell(key)
             self.touch(key)
         return bool(found)
@@ -254,12 +259,15 @@ class Actions:
         )
         return Snapshot(action, newest[0] or 0 if newest else 0)
 
-    def _end(self, key: ActionKey, now: int) -> None:
-        self._database.run(
-            "UPDATE action SET ended_at = ?, duration_ms = MAX(0, ? - created_at) / 1000"
-            f" WHERE {_IS} AND ended_at IS NULL",
-            (now, now, *key),
-        )
+    def _end(self, key: ActionKey, at: int, least: Optional[int] = None) -> None:
+        with self._database.transaction() as connection:
+            row = connection.execute(f"SELECT created_at FROM action WHERE {_IS} AND ended_at IS NULL", key).fetchone()
+            if row is not None:
+                end = at if least is None else max(at, row[0] + least)
+                connection.execute(
+                    f"UPDATE action SET ended_at = ?, duration_ms = ? WHERE {_IS}",
+                    (end, max(0, end - row[0]) // 1000, *key),
+                )
 
 
 def _follows(present: int, new: int) -> bool:
