@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 
 def test_runs_are_carried_out_in_order_and_leave_nothing(tmp_path: Path) -> None:
-    seen = flood(110, tmp_path)
+    seen = flood(100, tmp_path)
 
     # Workers take them in order, and tell so a moment later, side by side.
     begun = sorted(range(len(seen["begun"])), key=seen["begun"].__getitem__)
