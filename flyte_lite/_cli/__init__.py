@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 from typing import Optional
 
@@ -18,7 +20,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         argv: Words after the program's name; None takes the process's.
 
     Returns:
-        The exit status: 0 if it worked, 1 if not, 2 if the words make no sense, 130 after Ctrl-C.
+        The exit status: 0 if it worked, 1 if not, 2 if the words make no sense, 130 after Ctrl-C, 141 if
+        nobody reads its output any more.
     """
     parser = argparse.ArgumentParser(prog="flyte-lite", description="Flyte 2 from plain Python.")
     parser.add_argument("--version", action="version", version=f"flyte-lite {__version__}")
@@ -49,6 +52,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Whoever read the output has seen enough, such as `head`; what is still buffered must not fail at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def _add_devbox(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -46,3 +46,20 @@ def test_a_devbox_without_its_extra_says_how_to_get_it(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert done.stderr == "flyte-lite: the devbox needs cheroot: pip install 'flyte_lite[devbox]'\n"
+
+
+def test_output_that_nobody_reads_any_more_ends_a_command_without_a_traceback(tmp_path: Path) -> None:
+    # A devbox that only says something, as soon as it is made.
+    (tmp_path / "cheroot.py").write_text("for _ in range(9): print('x' * 99999, flush=True)")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from flyte_lite._cli import main; sys.exit(main(['demo']))"
+    )
+
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+
+    assert (process.returncode, said) == (141, b"")
