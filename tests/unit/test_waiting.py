@@ -10,11 +10,15 @@ from fakes import FakeChannel, FakeClock
 
 from flyte_lite._clock import Cancel, Deadline
 from flyte_lite.errors import (
+    CallTimeoutError,
     CanceledError,
     Code,
     ConnectionLostError,
+    InternalError,
     NotFoundError,
     PermissionDeniedError,
+    RateLimitedError,
+    RpcError,
     UnavailableError,
     WaitTimeoutError,
 )
@@ -81,8 +85,12 @@ def test_a_deadline_ends_it_with_none_and_is_not_overslept() -> None:
         UnavailableError("away", Code.UNAVAILABLE),
         ConnectionLostError("reset"),
         NotFoundError("overloaded", Code.NOT_FOUND),
+        InternalError("its database timed out", Code.INTERNAL),
+        RpcError("its database timed out", Code.UNKNOWN),
+        RateLimitedError("slower", Code.RESOURCE_EXHAUSTED),
+        CallTimeoutError("no answer", Code.DEADLINE_EXCEEDED),
     ],
-    ids=["unavailable", "lost", "not found"],
+    ids=["unavailable", "lost", "not found", "internal", "unknown", "rate", "timeout"],
 )
 def test_an_outage_shorter_than_patience_is_waited_out(error: Exception) -> None:
     clock = FakeClock()

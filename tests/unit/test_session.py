@@ -1,0 +1,109 @@
+"""Sessions: what copies share, and how long a cluster is believed to be where it was."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import FakeChannel
+
+from flyte_lite._clock import Cancel
+from flyte_lite._rpc.method import Method
+from flyte_lite._session import Route, connect
+from flyte_lite.config import Config
+from flyte_lite.errors import CanceledError, Code, InternalError, UnavailableError
+from flyte_lite.idl.flyteidl2.cluster import payload_pb2
+from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
+
+UPLOAD: Method[dataproxy_service_pb2.UploadInputsRequest, dataproxy_service_pb2.UploadInputsResponse] = Method(
+    dataproxy_service_pb2, "DataProxyService", "UploadInputs"
+)
+ROUTE = Route(2, "p", "d")
+
+
+@pytest.fixture
+def channel() -> FakeChannel:
+    channel = FakeChannel()
+    channel.on("ClusterService/SelectCluster", payload_pb2.SelectClusterResponse(cluster_endpoint="http://c1:80"))
+    return channel.on("DataProxyService/UploadInputs", dataproxy_service_pb2.UploadInputsResponse())
+
+
+def upload(session: object) -> None:
+    session.call(UPLOAD, dataproxy_service_pb2.UploadInputsRequest(), route=ROUTE)  # type: ignore[attr-defined]
+
+
+def asked(channel: FakeChannel) -> int:
+    return len(channel.asked("ClusterService/SelectCluster"))
+
+
+def test_a_cluster_is_asked_for_again_after_five_minutes(channel: FakeChannel) -> None:
+    session = channel.session()
+    upload(session)
+    channel.clock.now += 299
+    upload(session)
+    assert asked(channel) == 1
+
+    channel.clock.now += 2
+    upload(session)
+
+    assert asked(channel) == 2
+
+
+def test_a_cluster_that_is_gone_is_asked_for_again(channel: FakeChannel) -> None:
+    channel.on("DataProxyService/UploadInputs", UnavailableError("gone", Code.UNAVAILABLE))
+    session = channel.session()
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            upload(session)
+
+    assert asked(channel) == 2
+
+
+def test_a_cluster_that_answers_with_an_error_is_still_there(channel: FakeChannel) -> None:
+    channel.on("DataProxyService/UploadInputs", InternalError("no", Code.INTERNAL))
+    session = channel.session()
+    for _ in range(2):
+        with pytest.raises(InternalError):
+            upload(session)
+
+    assert asked(channel) == 1
+
+
+def test_copies_share_what_was_learned_of_the_server(channel: FakeChannel) -> None:
+    session = channel.session()
+    upload(session)
+    copy = session.scoped(timeout=5)
+
+    upload(copy)
+    copy.refused.add("a question")
+
+    assert asked(channel) == 1
+    assert session.refused == {"a question"}
+
+
+def test_a_copy_keeps_what_it_is_not_given(channel: FakeChannel) -> None:
+    cancel = Cancel()
+    session = channel.session(timeout=7, cancel=cancel)
+
+    copy = session.scoped(project="p2").scoped(org="o").scoped(domain="d2")
+
+    assert copy.scope == ("o", "p2", "d2")
+    assert copy.timeout == 7
+    assert copy.scoped(timeout=None).timeout is None
+    assert session.scope == ("", "p", "d")
+    cancel.cancel()
+    with pytest.raises(CanceledError):
+        upload(copy)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "console"),
+    [
+        ("http://localhost:8090", "http://localhost:8080"),
+        ("http://localhost:8091", "http://localhost:8091"),
+        ("https://flyte.example.com/base", "https://flyte.example.com"),
+        ("http://flyte.example.com", "http://flyte.example.com"),
+        ("https://flyte.example.com:80", "https://flyte.example.com:80"),
+        ("http://[::1]:30080", "http://[::1]:30080"),
+    ],
+)
+def test_the_console_is_where_the_server_is(endpoint: str, console: str) -> None:
+    assert connect(Config(endpoint=endpoint)).console == console
