@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,13 @@ def readme_block(first_words: str) -> str:
 
 def test_the_readme_s_own_test_runs(tmp_path: Path) -> None:
     run(tmp_path, "-c", readme_block("from flyte_lite import Client"))
+
+
+def test_the_readme_s_fault_does_what_it_says(tmp_path: Path) -> None:
+    head, client, _ = readme_block("from flyte_lite import Client").partition('domain="development") as client:\n')
+    body = 'task = client.tasks.get("greetings.hello", version="v1")\n' + readme_block("box.faults")
+
+    run(tmp_path, "-c", head + client + textwrap.indent(body, " " * 8))
 
 
 def test_the_readme_s_script_runs_on_a_devbox(tmp_path: Path) -> None:
