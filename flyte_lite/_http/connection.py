@@ -73,7 +73,13 @@ class _Source:
 class _TimedConnection:
     """What both kinds of connection share."""
 
+    # What urllib3's classes bring.
     sock: Any
+    auto_open: Any
+    host: Any
+    port: Any
+    socket_options: Any
+
     _held: Optional[bytearray] = None
 
     def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
@@ -88,7 +94,7 @@ class _TimedConnection:
     def send(self, data: Any) -> None:
         if self.sock is None:
             # http.client would connect as well, and then write without coming back here.
-            if not self.auto_open:  # type: ignore[attr-defined]
+            if not self.auto_open:
                 raise http.client.NotConnected
             self.connect()
         if not isinstance(data, (bytes, bytearray)):
@@ -126,8 +132,8 @@ class _TimedConnection:
 
     def _new_conn(self) -> socket.socket:
         exchange = active()
-        host: str = getattr(self, "_dns_host", None) or self.host  # type: ignore[attr-defined]
-        port: int = self.port  # type: ignore[attr-defined]
+        host: str = getattr(self, "_dns_host", None) or self.host
+        port: int = self.port
         where = f"{host}:{port}"
         proxy = getattr(self, "proxy", None)
         name = f"the proxy {where}" if proxy is not None and proxy.host == host else where
@@ -142,7 +148,7 @@ class _TimedConnection:
         for nth, (family, kind, protocol, _, address) in enumerate(found):
             sock = socket.socket(family, kind, protocol)
             try:
-                for option in self.socket_options or ():  # type: ignore[attr-defined]
+                for option in self.socket_options or ():
                     sock.setsockopt(*option)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 left = exchange.left()
@@ -176,8 +182,7 @@ class _TimedConnection:
                 raise
             hint = "; it wants a user and a password (http://user:password@host:port)" if " 407 " in f"{error} " else ""
             raise ConnectFailedError(
-                f"the proxy {self.host}:{self.port} did not open a tunnel: "  # type: ignore[attr-defined]
-                f"{f'{error}' or type(error).__name__}{hint}"
+                f"the proxy {self.host}:{self.port} did not open a tunnel: {f'{error}' or type(error).__name__}{hint}"
             ) from error
 
 
