@@ -40,6 +40,7 @@ class FakeChannel:
     Attributes:
         calls: Method and a copy of the request, in order.
         attempts: What replies say.
+        deadline: That of the last call.
     """
 
     def __init__(self, clock: Optional[FakeClock] = None) -> None:
@@ -47,6 +48,7 @@ class FakeChannel:
         self.origin = Origin("http", "fake", 80)
         self.prefix = ""
         self.attempts = 1
+        self.deadline = Deadline(self.clock, None)
         self.calls: list[tuple[str, Any]] = []
         self.others: dict[str, FakeChannel] = {}
         self._answers: dict[str, list[Answer]] = {}
@@ -59,6 +61,7 @@ class FakeChannel:
     def unary(
         self, method: Method[Any, Any], request: Any, *, deadline: Deadline, repeatable: bool = False
     ) -> Reply[Any]:
+        self.deadline = deadline
         if deadline.canceled:
             raise CanceledError("canceled", Code.CANCELED)
         if deadline.expired:

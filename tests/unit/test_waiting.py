@@ -27,7 +27,7 @@ from flyte_lite.models import ActionPhase
 from flyte_lite.remote import Run
 from flyte_lite.remote._waiting import pause, poll
 
-QUEUED, RUNNING, SUCCEEDED, FAILED = 1, 4, 5, 6
+QUEUED, RUNNING, SUCCEEDED, FAILED, PAUSED = 1, 4, 5, 6, 9
 SOME_NEW_PHASE = 42
 
 
@@ -265,3 +265,40 @@ def test_a_timeout_that_is_no_length_of_time_is_refused_before_anything_is_asked
     with pytest.raises(ValueError, match="give seconds, or None"):
         Run(a_run(), channel.session()).wait(timeout=timeout)
     assert channel.calls == []
+
+
+@pytest.mark.parametrize("phase", [RUNNING, PAUSED])
+def test_a_run_that_has_started_is_enough_if_that_is_waited_for(phase: int) -> None:
+    channel = FakeChannel().on("RunService/ListRuns", listed(QUEUED), listed(phase))
+    run = Run(a_run(), channel.session())
+
+    run.wait(quiet=True, wait_for="running")
+
+    assert run.raw_phase == phase
+
+
+def test_a_run_of_another_name_is_not_taken_for_the_one_asked_for() -> None:
+    # A server that does not know the filter answers with any run.
+    other = listed(SUCCEEDED)
+    other.runs[0].action.id.run.name = "r2"
+    running = run_service_pb2.GetActionDetailsResponse()
+    running.details.status.phase = RUNNING
+    channel = FakeChannel().on("RunService/ListRuns", other).on("RunService/GetActionDetails", running)
+
+    run = Run(a_run(), channel.session()).sync()
+
+    assert run.phase is ActionPhase.RUNNING
+
+
+def test_one_question_that_hangs_does_not_take_the_whole_wait() -> None:
+    channel = FakeChannel()
+    seen = []
+
+    def hang(request: object) -> run_service_pb2.ListRunsResponse:
+        seen.append(channel.deadline.left())
+        return listed(SUCCEEDED)
+
+    channel.on("RunService/ListRuns", hang)
+    Run(a_run(), channel.session(timeout=30)).wait(quiet=True, timeout=3600)
+
+    assert seen == [30]
