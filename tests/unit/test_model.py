@@ -14,8 +14,9 @@ from fakes import FakeChannel
 
 from flyte_lite import _session
 from flyte_lite._client import Client
-from flyte_lite.errors import CallTimeoutError, ConfigError, NotInitializedError, OptionError
+from flyte_lite.errors import CallTimeoutError, ConfigError, NotInitializedError, OptionError, RuntimeUserError
 from flyte_lite.idl.flyteidl2.cluster import payload_pb2
+from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from flyte_lite.models import ActionPhase
 from flyte_lite.remote import Run, Task
@@ -208,6 +209,31 @@ def test_what_takes_several_calls_has_one_deadline(read: Callable[[Run], Any]) -
     with pytest.raises(CallTimeoutError):
         read(run)
     assert channel.asked("DataProxyService/GetActionData") == []
+
+
+def test_the_error_of_a_failed_run_is_asked_for_where_every_server_tells_it() -> None:
+    told = run_service_pb2.GetActionDetailsResponse()
+    told.details.CopyFrom(details(phase=6).details.action)
+    told.details.error_info.kind = 1
+    told.details.error_info.message = "division by zero"
+    channel = FakeChannel().on("RunService/GetRunDetails", details(phase=6))
+    channel.on("RunService/GetActionDetails", told)
+
+    with pytest.raises(RuntimeUserError, match="division by zero"):
+        client(channel).runs.get("r1").outputs()
+
+
+@pytest.mark.parametrize(("phase", "calls"), [(4, 2), (5, 1)], ids=["running", "ended"])
+def test_inputs_and_outputs_are_kept_once_they_can_not_change(phase: int, calls: int) -> None:
+    channel = FakeChannel().on("RunService/GetRunDetails", details(phase=phase))
+    channel.on("ClusterService/SelectCluster", payload_pb2.SelectClusterResponse())
+    channel.on("DataProxyService/GetActionData", dataproxy_service_pb2.GetActionDataResponse())
+    action = client(channel).runs.get("r1").details().action_details
+
+    action.inputs()
+    action.inputs()
+
+    assert len(channel.asked("DataProxyService/GetActionData")) == calls
 
 
 def test_aborting_what_is_not_there_is_no_error() -> None:
