@@ -30,6 +30,7 @@ from flyte_lite.errors import (
     UnimplementedError,
 )
 from flyte_lite.idl.flyteidl2.cluster import payload_pb2
+from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.core import literals_pb2, types_pb2
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
 from flyte_lite.idl.flyteidl2.task import task_service_pb2
@@ -436,6 +437,23 @@ def test_a_key_names_the_task_and_not_its_version(channel: FakeChannel) -> None:
     assert keyed(channel).name == first
     assert keyed(channel, "other").name != first
     assert keyed(channel, project="p2").name != first
+
+
+def test_a_key_makes_the_same_name_in_every_release() -> None:
+    place = identifier_pb2.ProjectIdentifier(organization="o", name="p", domain="d")
+
+    assert _launch._keyed_name("orders-1", place, "env.add") == "kbr5aj4pvkfvki3yvqxbzmrjeo7aaq"
+
+
+def test_every_part_of_what_a_key_stands_for_counts_by_itself() -> None:
+    def name(key: str = "k", org: str = "o", project: str = "p", domain: str = "d", task: str = "t") -> str:
+        place = identifier_pb2.ProjectIdentifier(organization=org, name=project, domain=domain)
+        return _launch._keyed_name(key, place, task)
+
+    made = [name(), name("k2"), name(org="o2"), name(project="p2"), name(domain="d2"), name(task="t2")]
+    shifted = [name("ko", ""), name(project="pd", domain=""), name(domain="", task="dt")]
+
+    assert len({*made, *shifted}) == 9
 
 
 def test_names_do_not_come_from_the_generator_that_scripts_seed() -> None:
