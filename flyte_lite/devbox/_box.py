@@ -99,7 +99,8 @@ class Devbox:
         served = rpcs(self._state, self._executor)
         self.faults = Faults(served)
         self.calls = Calls({rpc.name for rpc in served.values()})
-        self._server = HttpServer(host, port, Application(served, self.faults, self.calls))
+        self._application = Application(served, self.faults, self.calls)
+        self._server = HttpServer(host, port, self._application)
         self._address: Optional[tuple[str, int]] = None
         self._closed = False
         self._early: list[Callable[[], object]] = []
@@ -141,7 +142,7 @@ class Devbox:
 
         Tasks that were deployed from Python, by `task` and `deploy`, are there again, as if just deployed; so is the
         project. The clock shows the real time, no defect and no fault is on, `calls` is empty. The server goes on, with
-        the same endpoint and connections.
+        the same endpoint and connections; streams end within half a second, for what they watched is gone.
 
         Raises:
             RuntimeError: It was not started, or is closed.
@@ -149,6 +150,7 @@ class Devbox:
         if self._address is None:
             raise RuntimeError("this devbox is not running")
         self._executor.reset(self._begin)
+        self._application.end_streams()
 
     def close(self) -> None:
         """Stop listening, kill what runs, forget what is in memory: two seconds at most. A second call does nothing."""

@@ -68,7 +68,7 @@ class HttpServer:
 
     def stop(self) -> None:
         """Close the port and every connection. Takes a second at most."""
-        self._application.stop()
+        self._application.end_streams()
         self._server.stop()
         self._thread.join()
 

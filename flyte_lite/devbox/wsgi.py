@@ -76,9 +76,10 @@ class Application:
         self._calls = calls
         self._stopping = threading.Event()
 
-    def stop(self) -> None:
-        """End every stream, within half a second."""
-        self._stopping.set()
+    def end_streams(self) -> None:
+        """End every stream that is open, within half a second; those that are opened later go on."""
+        ended, self._stopping = self._stopping, threading.Event()
+        ended.set()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""

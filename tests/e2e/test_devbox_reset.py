@@ -101,6 +101,33 @@ def test_everything_goes_but_the_server_and_the_tasks_from_python(tmp_path: Path
             assert tasks_of(Client(box)) == ["reset.cached", "reset.endless"]
 
 
+def test_a_stream_of_before_ends_and_one_of_after_goes_on() -> None:
+    with Devbox() as box, watching(box) as before:
+        # Give it time to begin: one that has not would be one of after.
+        time.sleep(0.5)
+
+        box.reset()
+
+        before.settimeout(5)
+        assert before.recv(1) == b""
+        with watching(box) as after:
+            after.settimeout(1)
+            with pytest.raises(socket.timeout):
+                after.recv(1)
+
+
+def watching(box: Devbox) -> socket.socket:
+    """A connection on which WatchRuns waits for runs; its head comes with the first of them."""
+    host, _, port = box.endpoint.partition("//")[2].partition(":")
+    stream = socket.create_connection((host, int(port)))
+    body = b"\0\0\0\0\2{}"
+    stream.sendall(
+        b"POST /flyteidl2.workflow.RunService/WatchRuns HTTP/1.1\r\nHost: devbox\r\n"
+        b"Content-Type: application/connect+json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    return stream
+
+
 def test_it_is_quick_when_nothing_runs() -> None:
     took = []
     with Devbox() as box:
