@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from flyte_lite._launch import Deployed, RunContext
+    from flyte_lite._launch import with_runcontext as _with_runcontext
     from flyte_lite.remote import Action, Run, Task
 
 
@@ -142,11 +143,16 @@ class Client:
 
         return RunContext(self._session).run(task, *args, **inputs)
 
-    def with_runcontext(self, **options: Any) -> RunContext:
-        """`flyte_lite.with_runcontext`, over this client."""
-        from flyte_lite._launch import with_runcontext
+    if TYPE_CHECKING:
+        # The same options, without writing them all a second time.
+        with_runcontext = staticmethod(_with_runcontext)
+    else:
 
-        return with_runcontext(**options, session=self._session)
+        def with_runcontext(self, *args: Any, **options: Any) -> RunContext:
+            """`flyte_lite.with_runcontext`, over this client."""
+            from flyte_lite._launch import with_runcontext
+
+            return with_runcontext(*args, **options).over(self._session)
 
 
 def init(

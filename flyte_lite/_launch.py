@@ -96,6 +96,10 @@ class RunContext:
     reset_root_logger: bool = False
     debug: bool = False
 
+    def over(self, session: Session) -> RunContext:
+        """The same options for a launch through another session."""
+        return dataclasses.replace(self, session=session)
+
     def run(self, task: Deployed, /, *args: Any, **inputs: Any) -> Run:
         """Launch a deployed task and return at once; see `flyte_lite.run`."""
         if not isinstance(task, (LazyEntity, TaskDetails)):
@@ -281,7 +285,6 @@ def with_runcontext(
     user_log_level: Optional[int] = None,
     reset_root_logger: bool = False,
     debug: bool = False,
-    session: Optional[Session] = None,
 ) -> RunContext:
     """Options for a launch: `with_runcontext(name="nightly").run(task, x=1)`.
 
@@ -310,7 +313,6 @@ def with_runcontext(
         user_log_level: Of the tasks' own logger; None is 20.
         reset_root_logger: Whether the runtime may change the root logger.
         debug: Start the task under the server's remote debugger.
-        session: For `Client.with_runcontext`; None takes the default.
 
     Raises:
         OptionError: When `run` is called: an option is not what it must be.
@@ -318,7 +320,7 @@ def with_runcontext(
     if mode not in (None, "remote"):
         raise OptionError(f'mode is {mode!r}; flyte_lite only launches deployed tasks, so only "remote" is known')
     return RunContext(
-        session,
+        None,
         name=name,
         idempotency_key=idempotency_key,
         project=project,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Clock, Deadline, is_length
 from flyte_lite._rpc.method import Method, Req, Res
 from flyte_lite.config import Config, Endpoint
-from flyte_lite.errors import CallError, Code, ConfigError, NotInitializedError
+from flyte_lite.errors import CallError, Code, ConfigError, EndpointError, NotInitializedError
 from flyte_lite.idl.flyteidl2.cluster import payload_pb2
 from flyte_lite.idl.flyteidl2.cluster import service_pb2 as cluster_pb2
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
@@ -248,7 +248,13 @@ class Clusters:
             return self._control_plane
         ours = self._control_plane.origin
         # A cluster named without a scheme is spoken to as the control plane is.
-        found = Endpoint.parse(text, insecure=ours.scheme == "http")
+        try:
+            found = Endpoint.parse(text, insecure=ours.scheme == "http")
+        except ConfigError as error:
+            # It is no setting of the user's that is wrong.
+            raise EndpointError(
+                f"the server named a cluster that is no address: {error.message}", Code.INTERNAL
+            ) from None
         if ours.scheme == "https" and found.scheme == "http":
             # Behind a TLS proxy a server may believe that it is spoken to in clear; tokens must not be.
             found = found._replace(scheme="https", port=443 if found.port == 80 else found.port)

@@ -21,6 +21,7 @@
                 ConnectionLostError              the request may have taken effect
                 TlsError                         the certificate or the handshake was refused
                 EndpointError                    something answered that is not Flyte
+                AnswerTooLargeError              the answer is over the limit set here
               RpcError                           the server answered with a code
                 InvalidArgumentError  NotFoundError  AlreadyExistsError  PermissionDeniedError
                 UnauthenticatedError  RateLimitedError  FailedPreconditionError  AbortedError
@@ -47,6 +48,7 @@ __all__ = [
     "AbortedError",
     "ActionAbortedError",
     "AlreadyExistsError",
+    "AnswerTooLargeError",
     "BaseRuntimeError",
     "CallError",
     "CallTimeoutError",
@@ -380,6 +382,13 @@ class TlsError(TransportError):
 
 class EndpointError(TransportError):
     """What answered is not Flyte: a web page, a redirect, a proxy, another service."""
+
+
+class AnswerTooLargeError(TransportError):
+    """The answer is over the limit that this client sets; what the request did is done."""
+
+    def __init__(self, message: str, headers: Optional[Mapping[str, list[str]]] = None) -> None:
+        super().__init__(message, Code.RESOURCE_EXHAUSTED, headers=headers)
 
 
 class RpcError(CallError):

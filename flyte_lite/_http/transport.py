@@ -150,11 +150,7 @@ class OpenAnswer:
         length = _length(self._method, self.status, self.headers)
         if length is not None and length > limit:
             self.close()
-            raise errors.RateLimitedError(
-                f"the answer has {length} bytes, over the limit of {limit}",
-                Code.RESOURCE_EXHAUSTED,
-                headers=self.headers,
-            )
+            raise errors.AnswerTooLargeError(f"the answer has {length} bytes, over the limit of {limit}", self.headers)
         with _Guard(self._exchange, self._raw, self._secure):
             body = self._raw.read(decode_content=False) if length is not None else self._read_up_to(limit + 1)
             # urllib3 1.26 takes a body that ends early for a whole one.
@@ -163,9 +159,7 @@ class OpenAnswer:
         self._exchange.finish()
         if len(body) > limit:
             self.close()
-            raise errors.RateLimitedError(
-                f"the answer is over the limit of {limit} bytes", Code.RESOURCE_EXHAUSTED, headers=self.headers
-            )
+            raise errors.AnswerTooLargeError(f"the answer is over the limit of {limit} bytes", self.headers)
         return bytes(body)
 
     def _read_up_to(self, most: int) -> bytes:

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from flyte_lite.errors import Code, RateLimitedError
+from flyte_lite.errors import AnswerTooLargeError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -85,7 +85,7 @@ def gunzip(body: bytes, limit: int) -> bytes:
 
     Raises:
         ValueError: It is not gzip, or it is cut short.
-        RateLimitedError: It would be larger than `limit`; memory is never spent on the rest.
+        AnswerTooLargeError: It would be larger than `limit`; memory is never spent on the rest.
     """
     out = []
     room = limit
@@ -101,9 +101,7 @@ def gunzip(body: bytes, limit: int) -> bytes:
             except zlib.error as error:
                 raise ValueError(f"not gzip: {error}") from error
             if len(part) > room:
-                raise RateLimitedError(
-                    f"the message is over the limit of {limit} bytes once unpacked", Code.RESOURCE_EXHAUSTED
-                )
+                raise AnswerTooLargeError(f"the message is over the limit of {limit} bytes once unpacked")
             out.append(part)
             room -= len(part)
             window = member.unused_data

@@ -125,8 +125,8 @@ def _explained(
     code = Code.INTERNAL if status == 200 and media.startswith("application/") else code_of_status(status)
     if status == 404 and media == "text/plain":
         return errors.UnimplementedError(
-            f"this server has no such method (HTTP 404); it may be older than {kind.DESCRIPTOR.full_name}, "
-            "or serve Flyte under another path",
+            "this server has no such method (HTTP 404); it may be older than this client, or serve Flyte under another "
+            "path",
             code,
             headers=headers,
         )

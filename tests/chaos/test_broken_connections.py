@@ -12,7 +12,7 @@ from faults import BIG_UPLOAD, HEAD, behave, silent
 
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Deadline
 from flyte_lite._http.exchange import ACTIVE
-from flyte_lite.errors import CanceledError, Code, ConnectionLostError, EndpointError, RateLimitedError
+from flyte_lite.errors import AnswerTooLargeError, CanceledError, Code, ConnectionLostError, EndpointError
 
 
 def reset_before_an_answer(peer: Peer) -> None:
@@ -173,7 +173,7 @@ def test_a_body_over_the_limit_costs_the_limit_only(network: Network, chunked: b
     network.server.script = endless
     before = open_files()
 
-    with pytest.raises(RateLimitedError, match="limit of 1048576") as caught:
+    with pytest.raises(AnswerTooLargeError, match="limit of 1048576") as caught:
         network.call()
 
     assert caught.value.code is Code.RESOURCE_EXHAUSTED

@@ -36,6 +36,7 @@ def front() -> None:
         assert_type(other.tasks, type[Task])
         assert_type(other.actions, type[Action])
         assert_type(other.runs.get("r1"), Run)
+        assert_type(other.with_runcontext(name="r", labels={"a": "b"}), RunContext)
 
 
 def launching() -> None:

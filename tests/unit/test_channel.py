@@ -177,7 +177,7 @@ def test_the_limit_holds_after_unpacking_too() -> None:
     headers = {"content-type": ["application/proto"], "content-encoding": ["gzip"]}
     answer = Answer(200, "OK", headers, gzip.compress(b"\0" * 1000))
 
-    with pytest.raises(errors.RateLimitedError, match="limit of 999"):
+    with pytest.raises(errors.AnswerTooLargeError, match="limit of 999"):
         Bench(answer, limit=999).call()
 
 

@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from flyte_lite._rpc.codec import CODECS, JSON, PROTO, gunzip, gzip
-from flyte_lite.errors import Code, RateLimitedError
+from flyte_lite.errors import AnswerTooLargeError, Code
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
 
 LIMIT = 1 << 20
@@ -44,13 +44,13 @@ def test_the_limit_is_the_unpacked_size(size: int, fits: bool) -> None:
     if fits:
         assert len(gunzip(packed, LIMIT)) == size
     else:
-        with pytest.raises(RateLimitedError, match=f"limit of {LIMIT} bytes") as caught:
+        with pytest.raises(AnswerTooLargeError, match=f"limit of {LIMIT} bytes") as caught:
             gunzip(packed, LIMIT)
         assert caught.value.code is Code.RESOURCE_EXHAUSTED
 
 
 def test_the_limit_counts_all_members_together() -> None:
-    with pytest.raises(RateLimitedError):
+    with pytest.raises(AnswerTooLargeError):
         gunzip(standard.compress(b"\0" * (LIMIT // 2)) * 3, LIMIT)
 
 
@@ -58,7 +58,7 @@ def test_a_bomb_costs_the_limit_only() -> None:
     bomb = standard.compress(b"\0" * (256 << 20), 9)
     tracemalloc.start()
     try:
-        with pytest.raises(RateLimitedError):
+        with pytest.raises(AnswerTooLargeError):
             gunzip(bomb, LIMIT)
         assert tracemalloc.get_traced_memory()[1] < 4 * LIMIT
     finally:

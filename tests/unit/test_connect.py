@@ -165,7 +165,7 @@ def test_a_packed_error_is_unpacked() -> None:
             "application/proto",
             gzip.compress(b"\0" * 5000, mtime=0),
             PACKED,
-            errors.RateLimitedError,
+            errors.AnswerTooLargeError,
             "limit of 1000",
         ),
         (
@@ -173,7 +173,7 @@ def test_a_packed_error_is_unpacked() -> None:
             "application/json",
             gzip.compress(b" " * 5000, mtime=0),
             PACKED,
-            errors.RateLimitedError,
+            errors.AnswerTooLargeError,
             "limit of 1000",
         ),
         (200, "application/proto", b"\x22\x01r", PACKED, errors.InternalError, "can't be unpacked"),

@@ -131,3 +131,10 @@ def test_pushback_is_read_from_the_detail_or_the_header(
     headers = {} if header is None else {"retry-after": [header]}
 
     assert pushback(answered(Code.UNAVAILABLE, *details, headers=headers)) == seconds
+
+
+def test_an_answer_that_is_too_large_is_no_reason_to_ask_again_whatever_it_says() -> None:
+    error = errors.AnswerTooLargeError("over the limit of 9 bytes", {"retry-after": ["1"]})
+
+    assert RetryPolicy().delay(error, 1, safe=False, left=30.0, draw=0.5) is None
+    assert RetryPolicy().delay(error, 1, safe=True, left=30.0, draw=0.5) is None

@@ -25,6 +25,7 @@ from flyte_lite.idl import message_class
 from flyte_lite.idl._pool import pool
 
 if TYPE_CHECKING:
+    from google.protobuf.descriptor import ServiceDescriptor
     from google.protobuf.message import Message
 
     from flyte_lite.devbox.services.run import Executor
@@ -71,11 +72,10 @@ def rpcs(state: State, executor: Executor) -> Mapping[str, Rpc]:
     found = {}
     for service in services:
         described = pool().FindServiceByName(service.name)
+        kinds = _kinds(described)
         handlers = service.handlers()
         for method in described.methods:
-            # The descriptor itself does not tell on older protobuf.
-            kind = descriptor_pb2.MethodDescriptorProto()
-            method.CopyToProto(kind)
+            kind = kinds[method.name]
             handle = handlers.pop(method.name, None)
             if handle is None and not kind.client_streaming:
                 continue
@@ -89,6 +89,13 @@ def rpcs(state: State, executor: Executor) -> Mapping[str, Rpc]:
             )
         assert not handlers, f"{service.name} has no {', '.join(handlers)}"
     return found
+
+
+def _kinds(service: ServiceDescriptor) -> dict[str, descriptor_pb2.MethodDescriptorProto]:
+    # The descriptors themselves do not tell on older protobuf, nor can each be copied on the pure Python one.
+    file = descriptor_pb2.FileDescriptorProto.FromString(service.file.serialized_pb)
+    (found,) = [described for described in file.service if described.name == service.name]
+    return {method.name: method for method in found.method}
 
 
 def _no_side_effects(kind: descriptor_pb2.MethodDescriptorProto) -> bool:
