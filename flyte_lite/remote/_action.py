@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Optional, TypeVar
 
 from flyte_lite._clock import Deadline
 from flyte_lite._rpc.method import Method
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 ROOT = "a0"
+
+Step = TypeVar("Step", "run_definition_pb2.Action", "run_definition_pb2.ActionDetails")
 
 _GET_ACTION_DETAILS: Method[run_service_pb2.GetActionDetailsRequest, run_service_pb2.GetActionDetailsResponse] = Method(
     run_service_pb2, "RunService", "GetActionDetails"
@@ -43,37 +45,8 @@ def get_details(
     return session.call(_GET_ACTION_DETAILS, request, deadline=deadline).details
 
 
-class Action(Resource["run_definition_pb2.Action"]):
-    """A step of a run.
-
-    Attributes:
-        pb2: `flyteidl2.workflow.Action`.
-    """
-
-    _message = "flyteidl2.workflow.Action"
-    _shown = ("run_name", "name", "phase")
-
-    @classmethod
-    def get(cls, uri: Optional[str] = None, run_name: Optional[str] = None, name: Optional[str] = None) -> Self:
-        """The action as it is now.
-
-        Args:
-            uri: Not looked at; it is here because the official method has it.
-            run_name: Its run.
-            name: The action; None is the root, `a0`.
-
-        Raises:
-            ValueError: No `run_name`.
-            NotFoundError: There is no such action, or the caller may not see it.
-
-        RPC:
-            flyteidl2.workflow.RunService/GetActionDetails
-        """
-        if not run_name:
-            raise ValueError("Action.get needs run_name=, the run that the action is part of")
-        session = cls._current()
-        action = identifier_pb2.ActionIdentifier(run=session.scope.run_id(run_name), name=name or ROOT)
-        return cls._make(summary(get_details(session, action)), session)
+class _Step(Resource[Step]):
+    """What an action shows of itself, in a list and in full."""
 
     @property
     def name(self) -> str:
@@ -111,16 +84,49 @@ class Action(Resource["run_definition_pb2.Action"]):
         """The phase's number in `flyteidl2.common.ActionPhase`."""
         return self.pb2.status.phase
 
+    def done(self) -> bool:
+        """True if the last known phase is an end."""
+        return self.phase.is_terminal
+
+
+class Action(_Step["run_definition_pb2.Action"]):
+    """A step of a run.
+
+    Attributes:
+        pb2: `flyteidl2.workflow.Action`.
+    """
+
+    _message = "flyteidl2.workflow.Action"
+    _shown = ("run_name", "name", "phase")
+
+    @classmethod
+    def get(cls, uri: Optional[str] = None, run_name: Optional[str] = None, name: Optional[str] = None) -> Self:
+        """The action as it is now.
+
+        Args:
+            uri: Not looked at; it is here because the official method has it.
+            run_name: Its run.
+            name: The action; None is the root, `a0`.
+
+        Raises:
+            ValueError: No `run_name`.
+            NotFoundError: There is no such action, or the caller may not see it.
+
+        RPC:
+            flyteidl2.workflow.RunService/GetActionDetails
+        """
+        if not run_name:
+            raise ValueError("Action.get needs run_name=, the run that the action is part of")
+        session = cls._current()
+        action = identifier_pb2.ActionIdentifier(run=session.scope.run_id(run_name), name=name or ROOT)
+        return cls._make(summary(get_details(session, action)), session)
+
     @property
     def start_time(self) -> Optional[datetime.datetime]:
         """When it began, in UTC; None if the server does not say."""
         if not self.pb2.status.HasField("start_time"):
             return None
         return self.pb2.status.start_time.ToDatetime(tzinfo=datetime.timezone.utc)
-
-    def done(self) -> bool:
-        """True if the last known phase is an end."""
-        return self.phase.is_terminal
 
     def sync(self) -> Self:
         """Ask for the present state, keep it, and return this object.
@@ -165,7 +171,7 @@ def summary(details: run_definition_pb2.ActionDetails) -> run_definition_pb2.Act
     return run_definition_pb2.Action(id=details.id, metadata=details.metadata, status=details.status)
 
 
-class ActionDetails(Resource["run_definition_pb2.ActionDetails"]):
+class ActionDetails(_Step["run_definition_pb2.ActionDetails"]):
     """An action with its attempts, its specification, and its error if it has one.
 
     Attributes:
@@ -178,36 +184,6 @@ class ActionDetails(Resource["run_definition_pb2.ActionDetails"]):
     def __init__(self, pb2: run_definition_pb2.ActionDetails, session: Optional[Session] = None) -> None:
         super().__init__(pb2, session)
         self._data: Optional[dataproxy_service_pb2.GetActionDataResponse] = None
-
-    @property
-    def name(self) -> str:
-        """`a0` for the root."""
-        return self.pb2.id.name
-
-    @property
-    def run_name(self) -> str:
-        """Name of the run."""
-        return self.pb2.id.run.name
-
-    @property
-    def task_name(self) -> Optional[str]:
-        """Name of the deployed task; None if it runs none, or one that came with the run."""
-        return Action(summary(self.pb2), self._session).task_name
-
-    @property
-    def action_id(self) -> identifier_pb2.ActionIdentifier:
-        """Identifier with organization, project, domain and run."""
-        return self.pb2.id
-
-    @property
-    def phase(self) -> ActionPhase:
-        """Phase when asked."""
-        return ActionPhase.from_protobuf(self.pb2.status.phase)
-
-    @property
-    def raw_phase(self) -> int:
-        """The phase's number in `flyteidl2.common.ActionPhase`."""
-        return self.pb2.status.phase
 
     @property
     def status(self) -> run_definition_pb2.ActionStatus:
@@ -238,10 +214,6 @@ class ActionDetails(Resource["run_definition_pb2.ActionDetails"]):
     def abort_info(self) -> Optional[run_definition_pb2.AbortInfo]:
         """Why it was aborted; None if it was not."""
         return self.pb2.abort_info if self.pb2.HasField("abort_info") else None
-
-    def done(self) -> bool:
-        """True if nothing follows."""
-        return self.phase.is_terminal
 
     def interface(self) -> interface_pb2.TypedInterface:
         """What the action takes and gives; empty if it has no specification."""
