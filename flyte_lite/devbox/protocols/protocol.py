@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
@@ -41,7 +42,7 @@ class Answer(NamedTuple):
     trailers: Optional[Headers] = None
 
 
-class Protocol:
+class Protocol(ABC):
     """One request in one protocol.
 
     Args:
@@ -66,29 +67,29 @@ class Protocol:
         found = {cls.prefix + codec.name: codec for codec in CODECS}
         return {**found, f"{cls.prefix}{JSON.name}; charset=utf-8": JSON}
 
+    @abstractmethod
     def check(self) -> Optional[float]:
         """Look at the protocol's headers; the seconds that the call may take, None for any number.
 
         Raises:
             CallError: They are not as they should be.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def message(self, kind: type[Message]) -> Message:
         """The one message of the request.
 
         Raises:
             CallError: There is none, more than one, or it can't be read.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, messages: Iterator[bytes]) -> Answer:
         """The answer, as far as it is known once the first message or the end is.
 
         Args:
             messages: Encoded. They end, or raise CallError for an error; what else they raise passes through.
         """
-        raise NotImplementedError
 
     def decode(self, data: bytes, kind: type[Message]) -> Message:
         """A message out of its bytes.
@@ -144,21 +145,21 @@ class Enveloped(Protocol):
         )
         return self.timeout()
 
+    @abstractmethod
     def timeout(self) -> Optional[float]:
         """The seconds that the call may take.
 
         Raises:
             InvalidArgumentError: The header can't be read.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def special(self, envelope: Envelope) -> None:
         """Look at an envelope that is no message, as only answers may have one.
 
         Raises:
             InternalError: It is none of the protocol's.
         """
-        raise NotImplementedError
 
     def message(self, kind: type[Message]) -> Message:
         reader = EnvelopeReader()
