@@ -19,7 +19,8 @@ from flyte_lite.idl.flyteidl2.cluster import service_pb2 as cluster_pb2
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
 
 if TYPE_CHECKING:
-    from flyte_lite._rpc.channel import Channel, Reply
+    from flyte_lite._rpc.call import Reply
+    from flyte_lite._rpc.channel import Channel
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds of a call if nobody says otherwise."""

@@ -7,7 +7,7 @@ from typing import Any, Optional, Union
 
 from flyte_lite._clock import Cancel, Deadline
 from flyte_lite._http.origin import Origin
-from flyte_lite._rpc.channel import Reply
+from flyte_lite._rpc.call import Reply
 from flyte_lite._rpc.method import Method
 from flyte_lite._session import Scope, Session
 from flyte_lite.errors import CallError, CallTimeoutError, CanceledError, Code
@@ -76,7 +76,7 @@ class FakeChannel:
         if isinstance(answer, CallError):
             answer.attempts = self.attempts
             raise answer
-        return Reply(answer, self.attempts)
+        return Reply(answer, {}, {}, self.attempts)
 
     def to(self, scheme: str, host: str, port: int, prefix: str) -> FakeChannel:
         other = FakeChannel(self.clock)

@@ -1,4 +1,4 @@
-"""Messages to bytes and back, and bytes to fewer bytes and back. No I/O.
+"""Messages to bytes and back. No I/O.
 
 A codec's name is what follows `application/` (or `application/connect+`) in a content type.
 """
@@ -6,11 +6,8 @@ A codec's name is what follows `application/` (or `application/connect+`) in a c
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
-
-from flyte_lite.errors import AnswerTooLargeError
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -25,8 +22,8 @@ class Codec(Protocol):
 
     name: str
 
-    def encode(self, message: Message) -> bytes:
-        """The message's bytes."""
+    def encode(self, message: Message, *, stable: bool = False) -> bytes:
+        """The message's bytes; `stable` gives equal ones for equal messages, which caches of GET need."""
         ...
 
     def decode(self, body: bytes, kind: type[M]) -> M:
@@ -39,8 +36,9 @@ class ProtoCodec:
 
     name = "proto"
 
-    def encode(self, message: Message) -> bytes:
-        return message.SerializeToString()
+    def encode(self, message: Message, *, stable: bool = False) -> bytes:
+        # Asking is cheaper than passing a keyword into C.
+        return message.SerializeToString(deterministic=True) if stable else message.SerializeToString()
 
     def decode(self, body: bytes, kind: type[M]) -> M:
         from google.protobuf.message import DecodeError
@@ -56,10 +54,12 @@ class JsonCodec:
 
     name = "json"
 
-    def encode(self, message: Message) -> bytes:
+    def encode(self, message: Message, *, stable: bool = False) -> bytes:
         from google.protobuf import json_format
 
-        return json_format.MessageToJson(message, indent=None, ensure_ascii=False).encode()
+        return json_format.MessageToJson(
+            message, indent=None, ensure_ascii=False, sort_keys=stable, descriptor_pool=_pool(type(message))
+        ).encode()
 
     def decode(self, body: bytes, kind: type[M]) -> M:
         from google.protobuf import json_format
@@ -68,49 +68,16 @@ class JsonCodec:
             parsed = json.loads(body)
             if not isinstance(parsed, dict):
                 raise TypeError("it is no object")  # protobuf takes an empty list for an empty message
-            return json_format.ParseDict(parsed, kind(), ignore_unknown_fields=True)
+            return json_format.ParseDict(parsed, kind(), ignore_unknown_fields=True, descriptor_pool=_pool(kind))
         except (json_format.ParseError, ValueError, TypeError, RecursionError) as error:
             raise ValueError(f"not a {kind.DESCRIPTOR.full_name} in JSON: {error}") from error
+
+
+def _pool(kind: type[Message]) -> Any:
+    # Where the types inside an `Any` are looked for.
+    return kind.DESCRIPTOR.file.pool
 
 
 PROTO = ProtoCodec()
 JSON = JsonCodec()
 CODECS: Sequence[Codec] = (PROTO, JSON)
-
-_WINDOW = 16 * 1024
-
-
-def gunzip(body: bytes, limit: int) -> bytes:
-    """Unpack gzip (several members too), refusing to make more than `limit` bytes of it.
-
-    Raises:
-        ValueError: It is not gzip, or it is cut short.
-        AnswerTooLargeError: It would be larger than `limit`; memory is never spent on the rest.
-    """
-    out = []
-    room = limit
-    member = zlib.decompressobj(wbits=31)
-    # A window at a time: after each member zlib copies what is left, which thousands of tiny ones would make costly.
-    for start in range(0, len(body), _WINDOW):
-        window = body[start : start + _WINDOW]
-        while window:
-            if member.eof:
-                member = zlib.decompressobj(wbits=31)
-            try:
-                part = member.decompress(window, room + 1)
-            except zlib.error as error:
-                raise ValueError(f"not gzip: {error}") from error
-            if len(part) > room:
-                raise AnswerTooLargeError(f"the message is over the limit of {limit} bytes once unpacked")
-            out.append(part)
-            room -= len(part)
-            window = member.unused_data
-    if not member.eof:
-        raise ValueError("the gzip body is cut short")
-    return b"".join(out)
-
-
-def gzip(body: bytes) -> bytes:
-    """Pack as gzip, with no time in it, so that equal messages give equal bytes."""
-    packer = zlib.compressobj(wbits=31)
-    return packer.compress(body) + packer.flush()

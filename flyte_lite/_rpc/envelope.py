@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
-from flyte_lite.errors import Code, RpcError
+from flyte_lite.errors import AnswerTooLargeError, Code, RpcError
 
 COMPRESSED = 0x01
 # The last envelope of an answer: Connect's holds JSON, gRPC-Web's a block of headers.
@@ -84,7 +84,7 @@ class EnvelopeReader:
         """Those that are whole by now, each once; go on after the next `feed`.
 
         Raises:
-            RpcError: One is larger than the limit (resource_exhausted). That is known from its prefix, so the payload
+            AnswerTooLargeError: One is larger than the limit. That is known from its prefix, so the payload
                 need not be waited for.
         """
         while True:
@@ -97,15 +97,14 @@ class EnvelopeReader:
         """The next one; None if it is not whole yet.
 
         Raises:
-            RpcError: It is larger than the limit (resource_exhausted).
+            AnswerTooLargeError: It is larger than the limit.
         """
         begin = self._start + PREFIX.size
         if len(self._buffer) < begin:
             return None
         flags, length = PREFIX.unpack_from(self._buffer, self._start)
         if self._limit is not None and length > self._limit:
-            text = f"a message of {length} bytes is over the limit of {self._limit} bytes"
-            raise RpcError(text, Code.RESOURCE_EXHAUSTED)
+            raise AnswerTooLargeError(f"a message of {length} bytes is over the limit of {self._limit} bytes")
         end = begin + length
         if len(self._buffer) < end:
             return None

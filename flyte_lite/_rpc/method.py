@@ -67,6 +67,9 @@ class Method(Generic[Req, Res]):
     @cached_property
     def safe(self) -> bool:
         """True if asking twice is as good as asking once."""
-        if self._safe is not None:
-            return self._safe
+        return self.has_no_side_effects if self._safe is None else self._safe
+
+    @cached_property
+    def has_no_side_effects(self) -> bool:
+        """True if the descriptor says so; then servers take it by GET too."""
         return bool(self._descriptor.GetOptions().idempotency_level == _NO_SIDE_EFFECTS)

@@ -7,12 +7,12 @@ Both directions are here, so client and devbox can't disagree. Specification: co
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 from flyte_lite import errors
+from flyte_lite._rpc.headers import unbase64
 from flyte_lite.errors import Code, ErrorDetail
 
 _STATUS_OF_CODE = {
@@ -147,9 +147,7 @@ def _details(items: Sequence[Any]) -> list[ErrorDetail]:
             or not isinstance(item.get("value"), str)
         ):
             continue
-        try:
-            value = base64.b64decode(item["value"] + "=" * (-len(item["value"]) % 4), validate=True)
-        except (binascii.Error, ValueError):
-            continue
-        found.append(ErrorDetail(item["type"].rpartition("/")[2], value))
+        value = unbase64(item["value"])
+        if value is not None:
+            found.append(ErrorDetail(item["type"].rpartition("/")[2], value))
     return found

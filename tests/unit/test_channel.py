@@ -311,7 +311,7 @@ def test_one_line_of_log_for_a_call(caplog: pytest.LogCaptureFixture) -> None:
     bench.call(headers={"authorization": "Bearer hidden", "x-request-id": "id-1"})
 
     assert [record.getMessage() for record in caplog.records] == [
-        "RunService/GetRunDetails ok attempts=2 ms=3000.0 sent=5 received=0 request_id=id-1"
+        "RunService/GetRunDetails ok attempts=2 ms=3000.0 sent=10 received=0 request_id=id-1"
     ]
 
 

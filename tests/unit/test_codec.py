@@ -7,7 +7,8 @@ import zlib
 
 import pytest
 
-from flyte_lite._rpc.codec import CODECS, JSON, PROTO, gunzip, gzip
+from flyte_lite._rpc.codec import CODECS, JSON, PROTO
+from flyte_lite._rpc.compression import gunzip, gzip
 from flyte_lite.errors import AnswerTooLargeError, Code
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
 

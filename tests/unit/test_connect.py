@@ -10,10 +10,13 @@ import pytest
 from flyte_lite import errors
 from flyte_lite._rpc.codec import JSON
 from flyte_lite._rpc.connect import Connect
+from flyte_lite._rpc.method import Method
 from flyte_lite.errors import CallError, Code
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
+from flyte_lite.idl.flyteidl2.workflow import run_service_pb2
 
 Run = identifier_pb2.RunIdentifier
+METHOD = Method(run_service_pb2, "RunService", "GetRunDetails")
 MESSAGE = b"\x22\x01r"  # RunIdentifier{name: "r"}
 PACKED = {"content-encoding": ["gzip"]}
 
@@ -29,7 +32,8 @@ def read(
     found = dict(headers or {})
     if media is not None:
         found["content-type"] = [media]
-    return (connect or Connect()).answer(Run, status, reason, found, body, 1000)
+    message, _, _ = (connect or Connect()).answer(Run, status, reason, found, body, 1000)
+    return message
 
 
 @pytest.mark.parametrize("media", ["application/proto", "application/proto; charset=utf-8", " Application/Proto ;x"])
@@ -187,6 +191,10 @@ def test_bad_packing(
         read(status, media, body, headers)
 
 
+def head(connect: Connect, left: Optional[float]) -> dict[str, str]:
+    return connect.unary(METHOD, "/path", Run(), left).head
+
+
 def test_trailers_are_headers_of_an_error() -> None:
     with pytest.raises(errors.NotFoundError) as caught:
         read(404, "application/json", ERROR, {"a": ["1"], "trailer-a": ["2"], "trailer-b": ["3"]})
@@ -208,11 +216,14 @@ def test_trailers_are_headers_of_an_error() -> None:
     ],
 )
 def test_the_timeout_is_what_is_left_in_at_most_ten_digits(left: Optional[float], sent: Optional[str]) -> None:
-    assert Connect().head(left).get("Connect-Timeout-Ms") == sent
+    assert head(Connect(), left).get("Connect-Timeout-Ms") == sent
+    assert Connect().stream_head(left).get("Connect-Timeout-Ms") == sent
 
 
 def test_heads_are_not_shared() -> None:
     connect = Connect()
-    connect.head(1)["x"] = "y"
+    head(connect, 1)["x"] = "y"
+    connect.stream_head(1)["x"] = "y"
 
-    assert "x" not in connect.head(1)
+    assert "x" not in head(connect, 1)
+    assert "x" not in connect.stream_head(1)

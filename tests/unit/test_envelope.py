@@ -7,7 +7,7 @@ import random
 import pytest
 
 from flyte_lite._rpc.envelope import COMPRESSED, END_STREAM, Envelope, EnvelopeCutShort, EnvelopeReader, pack
-from flyte_lite.errors import Code, RpcError
+from flyte_lite.errors import AnswerTooLargeError, Code
 
 ENVELOPES = [Envelope(0, b"one"), Envelope(COMPRESSED, b""), Envelope(0, b"x" * 70_000), Envelope(END_STREAM, b"{}")]
 BYTES = b"".join(pack(*envelope) for envelope in ENVELOPES)
@@ -59,7 +59,7 @@ def test_the_limit_is_known_from_the_prefix() -> None:
     reader.feed(pack(0, b"abc") + b"\0\xff\xff\xff\xff")
 
     assert reader.next() == Envelope(0, b"abc")
-    with pytest.raises(RpcError, match="4294967295 bytes is over the limit of 3") as caught:
+    with pytest.raises(AnswerTooLargeError, match="4294967295 bytes is over the limit of 3") as caught:
         reader.next()
     assert caught.value.code is Code.RESOURCE_EXHAUSTED
 

@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Optional
 
-from flyte_lite._rpc.codec import Codec, gunzip, gzip
+from flyte_lite._rpc.codec import Codec
+from flyte_lite._rpc.compression import gunzip, gzip
 from flyte_lite._rpc.envelope import END_STREAM, Envelope
 from flyte_lite._rpc.wire_error import WireError, status_of
 from flyte_lite.devbox._refusal import refusal

@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from flyte_lite._rpc.codec import CODECS, JSON, Codec, gunzip, gzip
+from flyte_lite._rpc.codec import CODECS, JSON, Codec
+from flyte_lite._rpc.compression import gunzip, gzip
 from flyte_lite._rpc.envelope import COMPRESSED, Envelope, EnvelopeCutShort, EnvelopeReader, pack
 from flyte_lite.devbox._refusal import refusal
 from flyte_lite.devbox.protocols import protojson

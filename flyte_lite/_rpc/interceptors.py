@@ -1,0 +1,205 @@
+"""What a channel does around each attempt and each call: credentials, retries, request ids, one line of log."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Optional, Protocol
+
+from flyte_lite._clock import Deadline
+from flyte_lite._repeat import repeat
+from flyte_lite._rpc.call import Call, Interceptor, Proceed, Result, Stream
+from flyte_lite._rpc.headers import Headers, Metadata, checked
+from flyte_lite._rpc.retry import RetryPolicy
+from flyte_lite.errors import CallError, Code
+
+_log = logging.getLogger("flyte_lite")
+
+
+def identify(call: Call, proceed: Proceed) -> Result:
+    """Give the call a request id, the same in all its attempts, unless the caller has one."""
+    if "x-request-id" not in call.headers:
+        call.headers["x-request-id"] = [secrets.token_hex(16)]
+    return proceed(call)
+
+
+def add_metadata(metadata: Metadata) -> Interceptor:
+    """Send these headers with each call, unless the call has its own of that name.
+
+    Raises:
+        ValueError: One can't be sent as it is.
+    """
+    fixed = checked(metadata)
+
+    def add(call: Call, proceed: Proceed) -> Result:
+        for name, values in fixed.items():
+            call.headers.setdefault(name, values)
+        return proceed(call)
+
+    return add
+
+
+def observe(origin: object) -> Interceptor:
+    """Tell in each error how the call went, and write a line for each call at DEBUG.
+
+    Args:
+        origin: Whom we ask.
+    """
+    endpoint = str(origin)
+
+    def watch(call: Call, proceed: Proceed) -> Result:
+        started = call.deadline.clock.monotonic()
+        try:
+            result = proceed(call)
+        except CallError as error:
+            explain(error, call, started)
+            raise
+        if isinstance(result, Stream):
+            return result.through(lambda messages: to_end(messages, call, started))
+        if _log.isEnabledFor(logging.DEBUG):
+            _note(call, "ok", started)
+        return result
+
+    def explain(error: CallError, call: Call, started: float) -> None:
+        error.sent = error.sent or call.sent
+        error.method = str(call.method)
+        error.endpoint = endpoint
+        error.attempts = max(call.attempts, 1)
+        error.elapsed = call.deadline.clock.monotonic() - started
+        error.request_id = call.headers.get("x-request-id", [""])[0]
+        _note(call, error.code.value, started)
+
+    def to_end(messages: Iterator[Any], call: Call, started: float) -> Iterator[Any]:
+        try:
+            yield from messages
+        except CallError as error:
+            explain(error, call, started)
+            raise
+        except GeneratorExit:
+            _note(call, "closed", started)
+            raise
+        _note(call, "ok", started)
+
+    return watch
+
+
+def _note(call: Call, code: str, started: float) -> None:
+    _log.debug(
+        "%s %s attempts=%d ms=%.1f sent=%d received=%d request_id=%s",
+        call.method,
+        code,
+        call.attempts,
+        (call.deadline.clock.monotonic() - started) * 1000,
+        call.bytes_sent,
+        call.bytes_received,
+        call.headers.get("x-request-id", [""])[0],
+    )
+
+
+def retry(policy: RetryPolicy, draw: Callable[[], float]) -> Interceptor:
+    """Ask again, by a policy, what failed before its first message; and further on, if the caller can resume.
+
+    Args:
+        draw: Numbers from 0 to 1 for the jitter.
+    """
+
+    def again(call: Call, proceed: Proceed) -> Result:
+        if not call.repeatable:
+            return proceed(call)
+        result = begin(call, proceed)
+        if call.resume is None or not isinstance(result, Stream):
+            return result
+        latest = _Latest(result)
+        return result.through(lambda _: resumed(latest, call, proceed), latest)
+
+    def begin(call: Call, proceed: Proceed) -> Result:
+        def decide(number: int, value: Optional[Result], error: Optional[Exception]) -> Optional[float]:
+            if isinstance(error, CallError):
+                return policy.delay(error, number, call.safe, call.deadline.left(), draw())
+            return None
+
+        return repeat(lambda number: proceed(call), decide, call.deadline)
+
+    def resumed(latest: _Latest, call: Call, proceed: Proceed) -> Iterator[Any]:
+        assert call.resume is not None
+        failures = 0
+        while True:
+            try:
+                for message in latest.stream:
+                    # What came shows that the server is well again.
+                    failures = 0
+                    fresh = call.resume(message)
+                    if fresh is not None:
+                        yield fresh
+                return
+            except CallError as error:
+                failures += 1
+                delay = policy.delay(error, failures, call.safe, call.deadline.left(), draw())
+                if delay is None:
+                    raise
+            call.deadline.sleep(delay)
+            latest.replace(begin(call, proceed))
+
+    return again
+
+
+class _Latest:
+    """The one that is read of the streams that make up a resumed one."""
+
+    def __init__(self, stream: Stream[Any]) -> None:
+        self.stream = stream
+        self._closed = False
+
+    @property
+    def headers(self) -> Headers:
+        return self.stream.headers
+
+    @property
+    def trailers(self) -> Headers:
+        return self.stream.trailers
+
+    def replace(self, stream: Result) -> None:
+        assert isinstance(stream, Stream)
+        self.stream = stream
+        if self._closed:
+            stream.close()
+
+    def close(self) -> None:
+        self._closed = True
+        self.stream.close()
+
+
+class Credentials(Protocol):
+    """Who calls, as `_auth` knows it."""
+
+    def headers(self, deadline: Deadline) -> Mapping[str, str]:
+        """What proves who calls, for one attempt; may fetch a token."""
+        ...
+
+    def refused(self, sent: Mapping[str, str], deadline: Deadline) -> bool:
+        """`sent` was refused as unauthenticated; True if another try has something else to show."""
+        ...
+
+
+def authenticate(credentials: Credentials) -> Interceptor:
+    """Show credentials with each attempt; if they are refused, once more with others if there are any."""
+
+    def show(call: Call, proceed: Proceed) -> Result:
+        own = call.headers
+        while True:
+            sent = credentials.headers(call.deadline)
+            # What the caller says of itself wins; and nothing of this attempt is left for the next.
+            call.headers = {**checked(sent), **own}
+            try:
+                return proceed(call)
+            except CallError as error:
+                if error.code is not Code.UNAUTHENTICATED or call.refused or not call.repeatable:
+                    raise
+                call.refused = True
+                if not credentials.refused(sent, call.deadline):
+                    raise
+            finally:
+                call.headers = own
+
+    return show
