@@ -13,10 +13,9 @@ import errno
 import http.client
 import io
 import os
-import queue
 import socket
 import ssl
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -27,36 +26,21 @@ from flyte_lite._http.exchange import ACTIVE, Exchange, active
 from flyte_lite._http.tls import refusal
 from flyte_lite.errors import ConnectFailedError
 
-_SEND_BYTES = 256 * 1024
-_HELD_BYTES = 64 * 1024
-
 
 class _TimedReader(io.RawIOBase):
-    """What a response reads from: the socket, each time with what is left of the deadline."""
+    """What a proxy's answer is read from: the socket, each time with what is left of the deadline."""
 
     def __init__(self, sock: Any, exchange: Exchange) -> None:
         self._sock = sock
-        # Never read: it keeps the socket open while http.client closes a connection that it has no further use for.
-        self._hold = sock.makefile("rb", buffering=0)
         self._exchange = exchange
-        exchange.reading(self)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._sock.settimeout(self._exchange.left())
-        count: int = self._sock.recv_into(buffer)
-        if not count:
-            self._exchange.ended = True
-        return count
-
-    def close(self) -> None:
-        # http.client closes a response's file when the body is complete, which is before the pool has the connection.
-        if not self.closed:
-            self._exchange.reading(None)
-            self._hold.close()
-        super().close()
+        data = self._exchange.receive(self._sock, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 class _Source:
@@ -80,55 +64,14 @@ class _TimedConnection:
     port: Any
     socket_options: Any
 
-    _held: Optional[bytearray] = None
-
     def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
+        # For what a proxy says about its tunnel; answers are read in `stream.py`.
         exchange = active()
         exchange.attach(sock)
         return http.client.HTTPResponse(_Source(sock, exchange), *args, **kwargs)  # type: ignore[arg-type]
 
-    def connect(self) -> None:
-        with active().connecting():
-            super().connect()  # type: ignore[misc]
-
     def send(self, data: Any) -> None:
-        if self.sock is None:
-            # http.client would connect as well, and then write without coming back here.
-            if not self.auto_open:
-                raise http.client.NotConnected
-            self.connect()
-        if not isinstance(data, (bytes, bytearray)):
-            super().send(data)  # type: ignore[misc]  # comes back here with each piece
-        elif self._held is not None:
-            self._held += data
-        else:
-            self._write(data)
-
-    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:
-        # Head and body of an ordinary call leave together: one system call, one packet, one record of TLS.
-        self._held = bytearray() if body is None or len(body) <= _HELD_BYTES else None
-        try:
-            super().request(method, url, body=body, headers=headers, **options)  # type: ignore[misc]
-            held, self._held = self._held, None
-            if held is not None:
-                self._write(held)
-        finally:
-            self._held = None
-
-    def _write(self, data: Union[bytes, bytearray]) -> None:
-        exchange = active()
-        exchange.attach(self.sock)
-        # Not sendall: over TLS each of its records gets the whole timeout anew.
-        view = memoryview(data)
-        while view:
-            self.sock.settimeout(exchange.left())
-            exchange.note_sending()
-            view = view[self.sock.send(view[:_SEND_BYTES]) :]
-
-    def close(self) -> None:
-        if ACTIVE.exchange is not None:
-            ACTIVE.exchange.let_go(self.sock)
-        super().close()  # type: ignore[misc]
+        active().send(self.sock, data)
 
     def _new_conn(self) -> socket.socket:
         exchange = active()
@@ -176,8 +119,7 @@ class _TimedConnection:
         try:
             super()._tunnel()  # type: ignore[misc]
         except (OSError, http.client.HTTPException) as error:
-            # Before Python 3.11 a failed tunnel keeps its socket for as long as the error lives.
-            exchange.hang_up()
+            exchange.detach()
             if exchange.aborted or exchange.deadline.expired:
                 raise
             hint = "; it wants a user and a password (http://user:password@host:port)" if " 407 " in f"{error} " else ""
@@ -248,33 +190,14 @@ class TimedSSLSocket(ssl.SSLSocket):
         super().sendall(data, flags)
 
 
-class _QuietPool:
-    """What both kinds of pool share: they say nothing in the log of a program that only makes calls."""
-
-    pool: Any
-
-    def _validate_conn(self, conn: Any) -> None:
-        # Without urllib3's warning at each connection: who switched verification off knows it.
-        if conn.sock is None and isinstance(conn, TimedHTTPSConnection):
-            conn.connect()
-
-    def _put_conn(self, conn: Any) -> None:
-        # urllib3 logs a warning when it throws away a connection that finds no room; that is how a pool breathes.
-        try:
-            self.pool.put(conn, block=False)
-        except (queue.Full, AttributeError):  # AttributeError: the pool was closed meanwhile
-            if conn is not None:
-                conn.close()
-
-
-class TimedHTTPConnectionPool(_QuietPool, HTTPConnectionPool):
-    """Pool of plain connections."""
+class TimedHTTPConnectionPool(HTTPConnectionPool):
+    """Where plain connections are made."""
 
     ConnectionCls = TimedHTTPConnection
 
 
-class TimedHTTPSConnectionPool(_QuietPool, HTTPSConnectionPool):
-    """Pool of TLS connections."""
+class TimedHTTPSConnectionPool(HTTPSConnectionPool):
+    """Where TLS connections are made."""
 
     ConnectionCls = TimedHTTPSConnection
 

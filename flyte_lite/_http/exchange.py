@@ -1,45 +1,83 @@
-"""One HTTP exchange in progress, as everything below the transport sees it: its time, its socket, its end."""
+"""One HTTP exchange in progress, as everything below the transport sees it: its time, its connection, its end."""
 
 from __future__ import annotations
 
 import contextlib
-import io
+import os
 import socket
 import threading
-import weakref
 from collections.abc import Iterator
 from typing import Any, Optional
 
 from flyte_lite._clock import Deadline
+from flyte_lite._http.failure import explain
 
 CONNECT_SECONDS = 10.0
 """The most that connection, proxy and TLS may take together, whatever the call's deadline."""
 
+_SEND_BYTES = 256 * 1024
 _LONGEST_WAIT = 1e6  # seconds; operating systems count milliseconds in 32 bits, which is 24 days
 
 
 class Exchange:
     """One HTTP exchange in progress: how long it may still take, and the socket it is blocked on, if any.
 
+    While a `with` is inside one, this thread's connections work for it, and what goes wrong drops the connection and is
+    said in our own errors.
+
     Attributes:
         deadline: Its end.
+        idle: Seconds without a byte after which it ends too; None is no such limit.
+        secure: Whether its origin speaks TLS.
+        connection: What it has of the pool, until that is given back.
         sent: True once a byte of the request itself may have left.
-        ended: True once the server has ended the connection in the middle of what is read.
+        answered: True once the head of an answer has come.
+        outside: True while the caller's own code runs, whose exceptions are not ours to explain.
     """
 
-    __slots__ = ("_aborted", "_connect_deadline", "_lock", "_reader", "_sock", "deadline", "ended", "sent")
+    __slots__ = (
+        "_aborted",
+        "_before",
+        "_connect_deadline",
+        "_lock",
+        "_pid",
+        "_sock",
+        "answered",
+        "connection",
+        "deadline",
+        "idle",
+        "outside",
+        "secure",
+        "sent",
+    )
 
-    def __init__(self, deadline: Deadline) -> None:
+    def __init__(self, deadline: Deadline, idle: Optional[float] = None, secure: bool = False) -> None:
         self.deadline = deadline
+        self.idle = idle
+        self.secure = secure
+        self.connection: Any = None
         self.sent = False
-        self.ended = False
+        self.answered = False
+        self.outside = False
+        self._before: Optional[Exchange] = None
         self._connect_deadline: Optional[Deadline] = None
         # A signal handler may cancel on the very thread that is inside `attach`.
         self._lock = threading.RLock()
         self._sock: Optional[socket.socket] = None
-        # Weak, so that an answer that is dropped unread is freed at once, and its socket with it.
-        self._reader: Optional[weakref.ref[io.RawIOBase]] = None
+        self._pid = os.getpid()
         self._aborted = False
+
+    def __enter__(self) -> Exchange:
+        self._before, ACTIVE.exchange = ACTIVE.exchange, self
+        return self
+
+    def __exit__(self, kind: Any, error: Optional[BaseException], traceback: Any) -> None:
+        ACTIVE.exchange, self._before = self._before, None
+        if error is not None:
+            # Whatever it was, Ctrl-C too: a half-used connection is worth nothing to the next call.
+            self.drop()
+            if isinstance(error, Exception) and not self.outside:
+                explain(error, self)
 
     def begin(self) -> None:
         """A cancel of the deadline's token aborts it from here on."""
@@ -65,6 +103,8 @@ class Exchange:
             if not allowed:
                 raise socket.timeout(f"no connection within {CONNECT_SECONDS:g} s")
             left = allowed if left is None else min(left, allowed)
+        elif self.idle is not None and (left is None or left > self.idle):
+            left = self.idle
         return left if left is None or left < _LONGEST_WAIT else _LONGEST_WAIT
 
     @contextlib.contextmanager
@@ -75,12 +115,29 @@ class Exchange:
             yield
         finally:
             self._connect_deadline = None
-            self.ended = False  # what a proxy said about its tunnel is none of the answer
 
-    def note_sending(self) -> None:
-        """Bytes are about to leave; what a proxy or TLS is told while connecting is not the request."""
+    def send(self, sock: Any, data: bytes) -> None:
+        """Send all of it."""
+        self.attach(sock)
+        sock.settimeout(self.left())
         if self._connect_deadline is None:
+            # What a proxy or TLS is told while connecting is not the request.
             self.sent = True
+        # Not sendall: over TLS each of its records gets the whole timeout anew.
+        done = sock.send(data[:_SEND_BYTES])
+        if done < len(data):
+            view = memoryview(data)[done:]
+            while view:
+                sock.settimeout(self.left())
+                view = view[sock.send(view[:_SEND_BYTES]) :]
+
+    def receive(self, sock: Any, most: int) -> bytes:
+        """What comes next, at most so much; b"" is the end of the connection."""
+        sock.settimeout(self.left())
+        data: bytes = sock.recv(most)
+        if not data and self._aborted:
+            raise ConnectionAbortedError("aborted")  # we ended it ourselves, so it is the end of nothing
+        return data
 
     def attach(self, sock: Any) -> None:
         """From here on, `abort` shuts this socket down."""
@@ -96,30 +153,25 @@ class Exchange:
         with self._lock:
             self._sock = None
 
-    def reading(self, reader: Optional[io.RawIOBase]) -> None:
-        """Note what reads the answer. While it does the socket is ours, even if its connection was closed."""
-        self._reader = None if reader is None else weakref.ref(reader)
-        if reader is None:
-            self.detach()
-
-    def let_go(self, sock: Any) -> None:
-        """A connection is about to close this socket; forget it, unless an answer is still read from it."""
-        if self._reader is None and self._sock is getattr(sock, "socket", sock):
-            self.detach()
-
-    def hang_up(self) -> None:
-        """The exchange has failed: free what it still holds."""
+    def drop(self) -> None:
+        """The exchange is over, and its connection is not to be used again."""
         self.detach()
-        reader = None if self._reader is None else self._reader()
-        if reader is not None:
-            reader.close()
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.close()
+        self.finish()
 
     def abort(self) -> None:
         """End the exchange at once, from any thread or signal handler."""
         with self._lock:
             self._aborted = True
-            if self._sock is not None:
+            if self._sock is not None and self.ours:
                 _shut(self._sock)
+
+    @property
+    def ours(self) -> bool:
+        """False in a forked child: what it does to the socket, it does to its parent's."""
+        return self._pid == os.getpid()
 
     @property
     def aborted(self) -> bool:

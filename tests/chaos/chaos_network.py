@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
 from chaos_proxy import ChaosProxy
 from chaos_server import CERTIFICATES, ChaosServer, server_context
@@ -14,7 +14,7 @@ from chaos_server import CERTIFICATES, ChaosServer, server_context
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Deadline
 from flyte_lite._http.origin import Origin
 from flyte_lite._http.tls import TlsPolicy
-from flyte_lite._http.transport import Answer, Transport
+from flyte_lite._http.transport import Answer, OpenAnswer, Transport
 
 WAYS = ("plain", "tls", "proxied plain", "proxied tls")
 
@@ -47,6 +47,16 @@ class Network:
         return self.transport.exchange(
             "POST", origin or self.origin, "/x", {"Content-Type": "text/plain"}, body, deadline, 1 << 20
         )
+
+    def open(
+        self,
+        seconds: Optional[float] = 10.0,
+        cancel: Optional[Cancel] = None,
+        body: Union[bytes, Iterator[bytes], None] = b"asked",
+        idle: Optional[float] = None,
+    ) -> OpenAnswer:
+        deadline = Deadline(SYSTEM_CLOCK, seconds, cancel)
+        return self.transport.open("POST", self.origin, "/x", {}, body, deadline, idle=idle)
 
 
 def proxy_url(proxy: ChaosProxy, user: str = "") -> str:

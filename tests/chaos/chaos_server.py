@@ -69,6 +69,23 @@ class Peer:
         self.server.requests.append(request)
         return request
 
+    def read_line(self) -> bytes:
+        while b"\r\n" not in self._unread:
+            self._unread += self._receive()
+        line, _, self._unread = self._unread.partition(b"\r\n")
+        return line
+
+    def read_chunk(self) -> bytes:
+        """One chunk of a body that is sent so; b"" is its end."""
+        size = int(self.read_line(), 16)
+        while len(self._unread) < size + 2:
+            self._unread += self._receive()
+        chunk, self._unread = self._unread[:size], self._unread[size + 2 :]
+        return chunk
+
+    def send_chunk(self, data: bytes) -> None:
+        self.send(b"%x\r\n%s\r\n" % (len(data), data))
+
     def _receive(self) -> bytes:
         data = self.sock.recv(65536)
         if not data:

@@ -415,7 +415,7 @@ def test_many_origins_do_not_close_the_pools_of_others(plain: Network) -> None:
     assert plain.call().body == b"ok"
 
     for origin in origins[1:]:
-        plain.transport._route(origin)
+        plain.transport._pool(origin)
 
     assert plain.call().body == b"ok"
     assert plain.server.accepted == 1

@@ -1,0 +1,146 @@
+"""Answers: a whole one, and one whose body is still to be read."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, NamedTuple
+
+from flyte_lite import errors
+from flyte_lite._http.exchange import Exchange
+from flyte_lite._http.pool import Pool
+from flyte_lite._http.response import Body, Head
+
+PIECE = 64 * 1024
+"""Most bytes that are asked for at once."""
+
+
+class Answer(NamedTuple):
+    """A whole HTTP answer.
+
+    Attributes:
+        status: As sent, whatever the number.
+        headers: By lower-case name, one entry a line.
+        body: As sent: still packed if `content-encoding` says so.
+    """
+
+    status: int
+    reason: str
+    headers: dict[str, list[str]]
+    body: bytes
+
+
+class OpenAnswer:
+    """An answer whose body is still to be read. Close it, finish it, or read it to its end.
+
+    Attributes:
+        status: As sent, whatever the number.
+        headers: By lower-case name, one entry a line.
+    """
+
+    def __init__(self, exchange: Exchange, pool: Pool, head: Head, body: Body, rest: bytes, whole: bool) -> None:
+        self.status = head.status
+        self.reason = head.reason
+        self.headers = head.headers
+        self._exchange = exchange
+        self._sock: Any = exchange.connection.sock
+        self._pool = pool
+        self._body = body
+        self._rest = rest
+        self._keep = whole and head.keeps and head.status != 101
+        self._over = False
+
+    def read(self, limit: int) -> bytes:
+        """The whole body, as it was sent.
+
+        Raises:
+            CallError: The connection broke, the deadline passed, or the body is over `limit` bytes
+                (resource_exhausted); in each case the connection is gone.
+        """
+        announced = self._body.announced
+        if announced is not None and announced > limit:
+            self.close()
+            raise errors.AnswerTooLargeError(
+                f"the answer has {announced} bytes, over the limit of {limit}", self.headers
+            )
+        pieces = []
+        size = 0
+        while True:
+            piece = self.read_some()
+            if not piece:
+                break
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit:
+                self.close()
+                raise errors.AnswerTooLargeError(f"the answer is over the limit of {limit} bytes", self.headers)
+        return pieces[0] if size and len(pieces) == 1 else b"".join(pieces)
+
+    def read_some(self) -> bytes:
+        """What comes next of the body, as it was sent: waits for something and returns what is there; b"" at its end.
+
+        Raises:
+            CallError: As `read`; the connection is gone.
+        """
+        if self._over:
+            return b""
+        exchange, body = self._exchange, self._body
+        with exchange:
+            piece = b""
+            while not piece and not body.done:
+                data, self._rest = self._rest, b""
+                piece = body.feed(data or exchange.receive(self._sock, PIECE))
+            if body.done:
+                self._end()
+        return piece
+
+    def _end(self) -> None:
+        self._over = True
+        exchange = self._exchange
+        # In this order: a cancel that comes now must not hit whoever gets the connection next.
+        exchange.detach()
+        if self._keep and self._body.clean and not exchange.aborted and exchange.ours:
+            connection, exchange.connection = exchange.connection, None
+            exchange.finish()
+            self._pool.give(connection)
+        else:
+            exchange.drop()
+
+    def finish(self, seconds: float = 0.25) -> bytes:
+        """The message that was waited for has come: read on to the body's end, so that the connection can be kept.
+
+        A cancel no longer touches the exchange. If the end does not come, the connection is dropped; nothing is raised.
+
+        Args:
+            seconds: Longest that it may take.
+
+        Returns:
+            What still came, normally nothing.
+        """
+        came = b""
+        if self._over:
+            return came
+        exchange = self._exchange
+        # First of all: from here on the caller believes in its answer, and whoever cancels means another call.
+        exchange.finish()
+        exchange.detach()
+        exchange.deadline = exchange.deadline.within(seconds)
+        with contextlib.suppress(Exception):  # what is wrong with the connection is of no interest any more
+            while len(came) < PIECE:
+                piece = self.read_some()
+                came += piece
+                if not piece:
+                    return came
+        self.close()
+        return came
+
+    def close(self) -> None:
+        """Drop the connection; it never returns to the pool half read."""
+        if not self._over:
+            self._over = True
+            # Wakes a thread that is reading, too.
+            self._exchange.abort()
+            self._exchange.drop()
+
+    def __del__(self) -> None:
+        # An answer that was forgotten half read: its socket is freed here and now.
+        self.close()

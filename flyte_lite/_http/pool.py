@@ -1,0 +1,105 @@
+"""The connections to one origin: those that wait for the next call, and how a new one is made."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from urllib3.util.wait import wait_for_read
+
+from flyte_lite._clock import Clock
+from flyte_lite._http.exchange import Exchange
+from flyte_lite._http.origin import Origin
+
+KEPT = 32
+"""Most connections to one origin that wait; there may be more at work."""
+
+IDLE_SECONDS = 45.0
+"""How long one may wait: less than what load balancers and servers allow, who then hang up just as we begin to send."""
+
+
+class Pool:
+    """The connections to one origin, by one way.
+
+    Args:
+        maker: urllib3's pool, which knows proxy and TLS; it makes connections and keeps none.
+        origin: Where they go.
+        clock: How long they have been waiting.
+        prefix: Comes before each target.
+        further: Lines for each request's head.
+    """
+
+    def __init__(self, maker: Any, origin: Origin, clock: Clock, prefix: str = "", further: str = "") -> None:
+        self.prefix = prefix
+        self.further = further
+        self.host = _host(origin)
+        self._maker = maker
+        self._tunneled = maker.proxy is not None and origin.scheme == "https"
+        self._clock = clock
+        # The last one given is the first one taken, so that the others grow old together. No lock: each step is atomic.
+        self._waiting: deque[tuple[Any, float, float]] = deque()
+        self._closed = False
+
+    def take(self, exchange: Exchange) -> Any:
+        """A connection that stands."""
+        while self._waiting:
+            try:
+                connection, wall, monotonic = self._waiting.pop()
+            except IndexError:  # another thread was faster
+                break
+            # By both clocks: in a frozen container or a suspended laptop the monotonic one may have stood still.
+            now, tick = self._clock.time(), self._clock.monotonic()
+            # What can be read before anything was asked is the end of the connection.
+            if (
+                now - wall <= IDLE_SECONDS
+                and tick - monotonic <= IDLE_SECONDS
+                and not wait_for_read(connection.sock, 0.0)
+            ):
+                return connection
+            connection.close()
+        return self._connect(exchange)
+
+    def give(self, connection: Any) -> None:
+        """It may be used again."""
+        if len(self._waiting) >= KEPT:
+            connection.close()
+            return
+        self._waiting.append((connection, self._clock.time(), self._clock.monotonic()))
+        if self._closed:  # also meanwhile
+            self.close()
+
+    def close(self) -> None:
+        """Close those that wait; one that is given back later is closed as well."""
+        self._closed = True
+        while self._waiting:
+            try:
+                connection, _, _ = self._waiting.pop()
+            except IndexError:
+                break
+            connection.close()
+
+    def _connect(self, exchange: Exchange) -> Any:
+        connection = self._maker._new_conn()
+        with exchange.connecting():
+            # For connections that are not ours, such as those of SOCKS.
+            connection.timeout = exchange.left()
+            try:
+                if self._tunneled:
+                    self._maker._prepare_proxy(connection)
+                else:
+                    connection.connect()
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+
+def _host(origin: Origin) -> str:
+    try:
+        name = origin.host.encode("ascii").decode()
+    except UnicodeEncodeError:
+        name = origin.host.encode("idna").decode()
+    if ":" in name:
+        name = f"[{name.partition('%')[0]}]"
+    standard = {"http": 80, "https": 443}[origin.scheme]
+    return name if origin.port == standard else f"{name}:{origin.port}"
