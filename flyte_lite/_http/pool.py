@@ -32,7 +32,7 @@ class Pool:
     def __init__(self, maker: Any, origin: Origin, clock: Clock, prefix: str = "", further: str = "") -> None:
         self.prefix = prefix
         self.further = further
-        self.host = _host(origin)
+        self.host = host_of(origin)
         self._maker = maker
         self._tunneled = maker.proxy is not None and origin.scheme == "https"
         self._clock = clock
@@ -94,7 +94,8 @@ class Pool:
         return connection
 
 
-def _host(origin: Origin) -> str:
+def host_of(origin: Origin) -> str:
+    """What the header Host says of it."""
     try:
         name = origin.host.encode("ascii").decode()
     except UnicodeEncodeError:
