@@ -489,3 +489,25 @@ class WaitTimeoutError(FlyteLiteError, TimeoutError):
 
 class DevboxStateError(FlyteLiteError):
     """The folder of a devbox's state can't be used: somebody has it, or it is no such folder. The text says which."""
+
+
+_CLASSES: Mapping[Code, type[CallError]] = {
+    Code.CANCELED: CanceledError,
+    Code.INVALID_ARGUMENT: InvalidArgumentError,
+    Code.DEADLINE_EXCEEDED: CallTimeoutError,
+    Code.NOT_FOUND: NotFoundError,
+    Code.ALREADY_EXISTS: AlreadyExistsError,
+    Code.PERMISSION_DENIED: PermissionDeniedError,
+    Code.RESOURCE_EXHAUSTED: RateLimitedError,
+    Code.FAILED_PRECONDITION: FailedPreconditionError,
+    Code.ABORTED: AbortedError,
+    Code.UNIMPLEMENTED: UnimplementedError,
+    Code.INTERNAL: InternalError,
+    Code.UNAVAILABLE: UnavailableError,
+    Code.UNAUTHENTICATED: UnauthenticatedError,
+}
+
+
+def class_of(code: Code) -> type[CallError]:
+    """What is raised when a server answers with `code`."""
+    return _CLASSES.get(code, RpcError)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, Optional, Protocol, Union
 
-from flyte_lite._rpc.headers import Headers
+from flyte_lite._rpc.headers import Headers, Metadata, checked
 from flyte_lite._rpc.method import Method, Res
 
 if TYPE_CHECKING:
@@ -18,64 +18,46 @@ Kind = Literal["unary", "client_stream", "server_stream", "bidi_stream"]
 class Call:
     """One call on its way down the interceptors. They may change its headers, messages and deadline.
 
+    Args:
+        messages: What is sent: a list or a tuple, or whatever can be gone through but once.
+        metadata: Sent along; checked here.
+
     Attributes:
         method: What is called.
         kind: Whether one message goes there and back, or several.
-        messages: What is sent: a sequence, or an iterator that can be read but once.
-        headers: The metadata that is sent, by lower-case name.
+        headers: The metadata, by lower-case name.
         deadline: The end of everything, and who may end it sooner.
         safe: True if doing it twice is as good as once.
         idle: Seconds without a byte after which a stream ends; None waits as long as the deadline allows.
-        resume: What is new in a message of a stream that was opened again, or None if nothing is; None: it is never
-            opened again after its first message.
+        resume: See `Channel.server_stream`.
         attempts: How often it was asked so far.
         sent: True once any of them may have reached the server.
         refused: True once its credentials were refused, which is mended but once.
         bytes_sent: Of messages, in all attempts.
         bytes_received: The same of answers.
-    """
 
-    __slots__ = (
-        "attempts",
-        "bytes_received",
-        "bytes_sent",
-        "deadline",
-        "headers",
-        "idle",
-        "kind",
-        "messages",
-        "method",
-        "refused",
-        "resume",
-        "safe",
-        "sent",
-    )
+    Raises:
+        ValueError: Something of the metadata can't be sent as it is.
+    """
 
     def __init__(
         self,
         method: Method[Any, Any],
         kind: Kind,
         messages: Iterable[Any],
-        headers: Headers,
         deadline: Deadline,
-        *,
-        safe: bool = False,
-        idle: Optional[float] = None,
-        resume: Optional[Callable[[Any], Optional[Any]]] = None,
+        metadata: Optional[Metadata],
     ) -> None:
         self.method = method
         self.kind: Kind = kind
         self.messages = messages
-        self.headers = headers
+        self.headers: Headers = checked(metadata) if metadata else {}
         self.deadline = deadline
-        self.safe = safe
-        self.idle = idle
-        self.resume = resume
-        self.attempts = 0
-        self.sent = False
-        self.refused = False
-        self.bytes_sent = 0
-        self.bytes_received = 0
+        self.safe = False
+        self.idle: Optional[float] = None
+        self.resume: Optional[Callable[[Any], Optional[Any]]] = None
+        self.attempts = self.bytes_sent = self.bytes_received = 0
+        self.sent = self.refused = False
 
     @property
     def repeatable(self) -> bool:
@@ -103,21 +85,13 @@ class Reply(Generic[Res]):
 
 
 class Source(Protocol):
-    """Where the messages of a stream come from."""
+    """Where the messages of a stream come from: what a `Stream` has, but for the messages."""
 
     @property
-    def headers(self) -> Headers:
-        """Of the answer."""
-        ...
-
+    def headers(self) -> Headers: ...
     @property
-    def trailers(self) -> Headers:
-        """Empty until its end."""
-        ...
-
-    def close(self) -> None:
-        """Give it up; from another thread too, which ends the reading of the first."""
-        ...
+    def trailers(self) -> Headers: ...
+    def close(self) -> None: ...
 
 
 class Stream(Generic[Res]):
@@ -128,11 +102,13 @@ class Stream(Generic[Res]):
                 ...
 
     The deadline goes on while they are read, and `next` raises what ends a call: a `CallError`.
+
+    Attributes:
+        closed: True once `close` was called.
     """
 
-    __slots__ = ("_messages", "_source")
-
     def __init__(self, messages: Iterator[Res], source: Source) -> None:
+        self.closed = False
         self._messages = messages
         self._source = source
 
@@ -161,15 +137,22 @@ class Stream(Generic[Res]):
 
     def close(self) -> None:
         """Drop the connection, unless all has come; nothing is yielded any more. From another thread it ends `next`."""
+        self.closed = True
         self._source.close()
-        close = getattr(self._messages, "close", None)
-        if close is not None:
+        if isinstance(self._messages, Generator):
             with contextlib.suppress(ValueError):  # another thread is in it, and on its way out
-                close()
+                self._messages.close()
 
-    def through(self, change: Callable[[Iterator[Res]], Iterator[Res]], source: Optional[Source] = None) -> Stream[Res]:
+    def through(self, change: Callable[[Stream[Res]], Iterator[Res]]) -> Stream[Res]:
         """The same stream with its messages, errors and end passed through a generator function."""
-        return Stream(change(self._messages), source or self._source)
+        return Stream(change(self), self)
+
+    def become(self, other: Result) -> None:
+        """Go on with another stream of the same kind, which was opened in place of this one."""
+        assert isinstance(other, Stream)
+        self._messages, self._source = other._messages, other
+        if self.closed:
+            other.close()
 
 
 Result = Union[Reply[Any], Stream[Any]]
@@ -184,10 +167,9 @@ what went wrong by then; so retries, credentials and logs need not know which ki
 
 def chain(interceptors: Sequence[Interceptor], last: Proceed) -> Proceed:
     """One function of all of them, the first outermost."""
-    proceed = last
     for interceptor in reversed(interceptors):
-        proceed = _around(interceptor, proceed)
-    return proceed
+        last = _around(interceptor, last)
+    return last
 
 
 def _around(interceptor: Interceptor, proceed: Proceed) -> Proceed:

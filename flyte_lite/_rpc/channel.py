@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from typing import Any, Generic, Optional, cast
 
 from flyte_lite._clock import SYSTEM_CLOCK, Clock, Deadline
 from flyte_lite._http.origin import Origin
 from flyte_lite._http.transport import OpenAnswer, Transport
-from flyte_lite._rpc.call import Call, Interceptor, Kind, Reply, Result, Stream, chain
+from flyte_lite._rpc.call import Call, Interceptor, Reply, Result, Stream, chain
 from flyte_lite._rpc.connect import Connect
-from flyte_lite._rpc.headers import Headers, Metadata, checked, merged
+from flyte_lite._rpc.headers import Headers, Metadata, merged
 from flyte_lite._rpc.interceptors import Credentials, authenticate, identify, observe, retry
 from flyte_lite._rpc.method import Method, Req, Res
 from flyte_lite._rpc.protocol import AnswerReader, Protocol
@@ -71,7 +72,7 @@ class Channel:
         self._proceed = self._chain()
 
     def _chain(self) -> Callable[[Call], Result]:
-        each_call = (identify, observe(self.origin), *self._interceptors, retry(self._retry, self._draw))
+        each_call = (identify, observe(str(self.origin)), *self._interceptors, retry(self._retry, self._draw))
         each_attempt = () if self._credentials is None else (authenticate(self._credentials),)
         return chain([*each_call, *each_attempt], self._attempt)
 
@@ -80,18 +81,10 @@ class Channel:
 
     def to(self, scheme: str, host: str, port: int, prefix: str) -> Channel:
         """A channel to another server, over the same pool and by the same rules."""
-        return Channel(
-            self.transport,
-            Origin(scheme, host, port),
-            prefix,
-            protocol=self._protocol,
-            retry=self._retry,
-            credentials=self._credentials,
-            interceptors=self._interceptors,
-            clock=self.clock,
-            limit=self._limit,
-            draw=self._draw,
-        )
+        other = copy(self)
+        other.origin, other.prefix = Origin(scheme, host, port), prefix
+        other._proceed = other._chain()
+        return other
 
     def unary(
         self,
@@ -115,7 +108,9 @@ class Channel:
             ValueError: A further header can't be sent as it is.
             CallError: See `flyte_lite.errors`. After retries it is the last error, with `attempts` filled in.
         """
-        return self._single("unary", method, (request,), deadline, headers, repeatable or method.safe)
+        call = Call(method, "unary", (request,), deadline, headers)
+        call.safe = repeatable or method.safe
+        return self._reply(call)
 
     def client_stream(
         self,
@@ -130,7 +125,7 @@ class Channel:
         What `requests` raises ends the call and is raised here. It is only ever sent again if it is a list or a tuple
         and surely nothing of it was sent.
         """
-        return self._single("client_stream", method, requests, deadline, headers, False)
+        return self._reply(Call(method, "client_stream", requests, deadline, headers))
 
     def server_stream(
         self,
@@ -157,9 +152,8 @@ class Channel:
             ValueError: See `unary`.
             CallError: It failed before the first message; what happens later, `next` raises.
         """
-        call = Call(
-            method, "server_stream", (request,), _given(headers), deadline, safe=method.safe, idle=idle, resume=resume
-        )
+        call = Call(method, "server_stream", (request,), deadline, headers)
+        call.safe, call.idle, call.resume = method.safe, idle, resume
         return cast("Stream[Res]", self._proceed(call))
 
     def bidi_stream(
@@ -175,28 +169,18 @@ class Channel:
 
         See `client_stream` and `server_stream`.
         """
-        return cast(
-            "Stream[Res]", self._proceed(Call(method, "bidi_stream", requests, _given(headers), deadline, idle=idle))
-        )
+        call = Call(method, "bidi_stream", requests, deadline, headers)
+        call.idle = idle
+        return cast("Stream[Res]", self._proceed(call))
 
-    def _single(
-        self,
-        kind: Kind,
-        method: Method[Req, Res],
-        requests: Iterable[Req],
-        deadline: Deadline,
-        headers: Optional[Metadata],
-        safe: bool,
-    ) -> Reply[Res]:
-        call = Call(method, kind, requests, _given(headers), deadline, safe=safe)
-        reply = cast("Reply[Res]", self._proceed(call))
+    def _reply(self, call: Call) -> Reply[Any]:
+        reply = cast("Reply[Any]", self._proceed(call))
         reply.attempts = call.attempts
         return reply
 
     def _attempt(self, call: Call) -> Result:
-        deadline = call.deadline
-        _check(deadline, sent=False)
-        left = deadline.left()
+        _check(call.deadline, sent=False)
+        left = call.deadline.left()
         call.attempts += 1
         try:
             if call.kind == "unary" and isinstance(self._protocol, Connect):
@@ -210,50 +194,35 @@ class Channel:
     def _unary(self, protocol: Connect, call: Call, left: Optional[float]) -> Reply[Any]:
         (message,) = call.messages
         method = call.method
-        request = protocol.unary(method, self.prefix + method.path, message, left)
-        if request.body is not None:
-            call.bytes_sent += len(request.body)
-        status, reason, headers, body = self.transport.exchange(
-            request.verb,
-            self.origin,
-            request.target,
-            _joined(request.head, call.headers),
-            request.body,
-            call.deadline,
-            self._limit,
-        )
-        call.bytes_received += len(body)
-        return Reply(*protocol.answer(method.response, status, reason, headers, body, self._limit))
+        verb, target, head, body = protocol.unary(method, self.prefix + method.path, message, left)
+        call.bytes_sent += len(body or b"")
+        head = _joined(head, call.headers)
+        answer = self.transport.exchange(verb, self.origin, target, head, body, call.deadline, self._limit)
+        call.bytes_received += len(answer.body)
+        return Reply(*protocol.answer(method.response, *answer, self._limit))
 
     def _open(self, call: Call, left: Optional[float]) -> Stream[Any]:
         protocol = self._protocol
-        outgoing = (_counted(protocol.envelope(message), call) for message in call.messages)
-        # One message is one body: chunks are for what is not there yet, and some servers take none.
-        single = call.kind in ("unary", "server_stream")
-        answer = self.transport.open(
-            "POST",
-            self.origin,
-            self.prefix + call.method.path,
-            _joined(protocol.stream_head(left), call.headers),
-            b"".join(outgoing) if single else outgoing,
-            call.deadline,
-            idle=call.idle,
-        )
+        outgoing: Any = (_counted(protocol.envelope(message), call) for message in call.messages)
+        if call.kind in ("unary", "server_stream"):
+            # One message is one body: chunks are for what is not there yet, and some servers take none.
+            outgoing = b"".join(outgoing)
+        target = self.prefix + call.method.path
+        head = _joined(protocol.stream_head(left), call.headers)
+        answer = self.transport.open("POST", self.origin, target, head, outgoing, call.deadline, idle=call.idle)
         try:
             reader = protocol.reader(call.method.response, answer.status, answer.headers, self._limit)
             if reader is None:
-                body = answer.read(min(self._limit, _MOST_REFUSAL))
-                protocol.refuse(answer.status, answer.reason, answer.headers, body, protocol.family, self._limit)
+                said = (answer.status, answer.reason, answer.headers, answer.read(_MOST_REFUSAL))
+                protocol.refuse(protocol.family, *said, _MOST_REFUSAL)
         except BaseException:
             answer.close()
             raise
         incoming = _Incoming(answer, reader, call)
         messages = incoming.messages()
-        try:
-            first = next(messages)
-        except StopIteration:
-            return Stream(iter(()), incoming)
-        return Stream(_after(first, messages), incoming)
+        for first in messages:
+            return Stream(_after(first, messages), incoming)
+        return Stream(iter(()), incoming)
 
 
 class _Incoming(Generic[Res]):
@@ -263,7 +232,6 @@ class _Incoming(Generic[Res]):
         self._answer = answer
         self._reader = reader
         self._call = call
-        self._reading = False
         self._closed = False
 
     @property
@@ -286,13 +254,16 @@ class _Incoming(Generic[Res]):
                     reader.over(answer.finish())
                     return
                 else:
-                    piece = self._read_some()
+                    piece = answer.read_some()
+                    if not piece and self._closed:
+                        raise CanceledError("the stream was closed", Code.CANCELED)
                     if not piece:
                         reader.over()
                         return
                     call.bytes_received += len(piece)
                     reader.feed(piece)
-        except CallError:
+        except CallError as error:
+            error.headers = error.headers or answer.headers
             if reader.ended:
                 # All has come, and was an error; the connection is as good as new.
                 answer.finish()
@@ -301,23 +272,9 @@ class _Incoming(Generic[Res]):
         finally:
             answer.close()
 
-    def _read_some(self) -> bytes:
-        # Each says what it is about to do before it looks at what the other does, so one of them notices.
-        self._reading = True
-        try:
-            if self._closed:
-                raise CanceledError("the stream was closed", Code.CANCELED)
-            return self._answer.read_some()
-        finally:
-            self._reading = False
-
     def close(self) -> None:
         self._closed = True
-        if self._reading:
-            # What another thread is reading from can't be closed, only be ended.
-            self._answer.abort()
-        else:
-            self._answer.close()
+        self._answer.close()
 
 
 def _check(deadline: Deadline, *, sent: bool) -> None:
@@ -325,9 +282,8 @@ def _check(deadline: Deadline, *, sent: bool) -> None:
     if deadline.canceled:
         raise CanceledError("the call was canceled", Code.CANCELED, sent=sent)
     if deadline.expired:
-        what = "the answer was not over" if sent else "no time was left to send the request"
-        seconds = f" after {deadline.seconds:g} s" if sent else ""
-        raise CallTimeoutError(f"{what}{seconds}", Code.DEADLINE_EXCEEDED, sent=sent)
+        text = f"no whole answer within {deadline.seconds:g} s" if sent else "no time was left to send the request"
+        raise CallTimeoutError(text, Code.DEADLINE_EXCEEDED, sent=sent)
 
 
 def _after(first: Res, messages: Iterator[Res]) -> Iterator[Res]:
@@ -340,12 +296,8 @@ def _only(stream: Stream[Any]) -> Reply[Any]:
         message = next(stream, None)
         if message is not None and next(stream, None) is None:
             return Reply(message, stream.headers, stream.trailers)
-        came = "no message" if message is None else "more than one message"
-        raise UnimplementedError(
-            f"the server sent {came}, where there must be one",
-            Code.UNIMPLEMENTED,
-            headers=merged(stream.headers, stream.trailers),
-        )
+        text = f"the server sent {'no' if message is None else 'more than one'} message, where there must be one"
+        raise UnimplementedError(text, Code.UNIMPLEMENTED, headers=merged(stream.headers, stream.trailers))
 
 
 def _counted(envelope: bytes, call: Call) -> bytes:
@@ -354,10 +306,4 @@ def _counted(envelope: bytes, call: Call) -> bytes:
 
 
 def _joined(head: dict[str, str], own: Headers) -> dict[str, Any]:
-    joined: dict[str, Any] = {name: values[0] if len(values) == 1 else values for name, values in own.items()}
-    joined.update(head)
-    return joined
-
-
-def _given(metadata: Optional[Metadata]) -> Headers:
-    return checked(metadata) if metadata else {}
+    return {**{name: values[0] if len(values) == 1 else values for name, values in own.items()}, **head}

@@ -6,7 +6,6 @@ A codec's name is what follows `application/` (or `application/connect+`) in a c
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -24,11 +23,9 @@ class Codec(Protocol):
 
     def encode(self, message: Message, *, stable: bool = False) -> bytes:
         """The message's bytes; `stable` gives equal ones for equal messages, which caches of GET need."""
-        ...
 
     def decode(self, body: bytes, kind: type[M]) -> M:
         """A new message; ValueError if the bytes are not one."""
-        ...
 
 
 class ProtoCodec:
@@ -80,4 +77,3 @@ def _pool(kind: type[Message]) -> Any:
 
 PROTO = ProtoCodec()
 JSON = JsonCodec()
-CODECS: Sequence[Codec] = (PROTO, JSON)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import Any, NamedTuple, Optional
 
@@ -33,12 +34,14 @@ def compression(name: str) -> Optional[Compression]:
     """The compression of that name; None if this interpreter has none: br needs a library, zstd before Python 3.14."""
     if name in ("gzip", "x-gzip"):
         return Compression("gzip", gzip, gunzip)
-    if name == "deflate":
-        return Compression(name, zlib.compress, lambda body, limit: _inflate(body, limit, 15, name))
-    if name == "zstd":
-        return _zstd()
-    if name == "br":
-        return _brotli()
+    # Python 3.14 has the same module as `compression.zstd`.
+    zstd = _library("compression.zstd") or _library("backports.zstd") if name == "zstd" else None
+    if zstd is not None:
+        return Compression(name, zstd.compress, partial(_unpack, name, zstd.ZstdDecompressor, zstd.ZstdError))
+    brotli = _library("brotli") if name == "br" else None
+    # Before 1.2 it could not be told how much to make at most.
+    if brotli is not None and hasattr(brotli.Decompressor, "can_accept_more_data"):
+        return Compression(name, brotli.compress, partial(_unbrotli, brotli))
     return None
 
 
@@ -55,24 +58,24 @@ def gunzip(body: bytes, limit: int) -> bytes:
         ValueError: It is not gzip, or it is cut short.
         AnswerTooLargeError: It would be larger than `limit`; memory is never spent on the rest.
     """
-    return _inflate(body, limit, 31, "gzip")
+    return _unpack("gzip", lambda: zlib.decompressobj(wbits=31), zlib.error, body, limit)
 
 
-def _inflate(body: bytes, limit: int, wbits: int, name: str) -> bytes:
+def _unpack(name: str, unpacker: Callable[[], Any], problem: type[Exception], body: bytes, limit: int) -> bytes:
     out = []
     room = limit
-    member = zlib.decompressobj(wbits=wbits)
-    # A window at a time: after each member zlib copies what is left, which thousands of tiny ones would make costly.
+    member = unpacker()
+    # A window at a time: after each member what is left is copied, which thousands of tiny ones would make costly.
     for start in range(0, len(body), _WINDOW):
         window = body[start : start + _WINDOW]
         while window:
             if member.eof:
-                member = zlib.decompressobj(wbits=wbits)
+                member = unpacker()
             try:
                 part = member.decompress(window, room + 1)
-            except zlib.error as error:
+            except problem as error:
                 raise ValueError(f"not {name}: {error}") from error
-            room -= _fits(part, room, limit)
+            room -= _fitting(part, room, limit)
             out.append(part)
             window = member.unused_data
     if not member.eof:
@@ -80,68 +83,29 @@ def _inflate(body: bytes, limit: int, wbits: int, name: str) -> bytes:
     return b"".join(out)
 
 
-def _fits(part: bytes, room: int, limit: int) -> int:
+def _unbrotli(library: Any, body: bytes, limit: int) -> bytes:
+    unpacker = library.Decompressor()
+    out: list[bytes] = []
+    room = limit
+    while not unpacker.is_finished():
+        if out and unpacker.can_accept_more_data():
+            raise ValueError("the br body is cut short")
+        try:
+            part = unpacker.process(b"" if out else body, output_buffer_limit=room + 1)
+        except library.error as error:
+            raise ValueError(f"not br: {error}") from error
+        room -= _fitting(part, room, limit)
+        out.append(part)
+    return b"".join(out)
+
+
+def _fitting(part: bytes, room: int, limit: int) -> int:
     if len(part) > room:
         raise AnswerTooLargeError(f"the message is over the limit of {limit} bytes once unpacked")
     return len(part)
 
 
-def _zstd() -> Optional[Compression]:
-    # Python 3.14's own, then the same for older ones.
-    library = _library("compression.zstd", "backports.zstd")
-    if library is None:
-        return None
-
-    def unpack(body: bytes, limit: int) -> bytes:
-        out: list[bytes] = []
-        room, rest = limit, body
-        while rest or not out:
-            frame = library.ZstdDecompressor()
-            try:
-                part = frame.decompress(rest, room + 1)
-            except library.ZstdError as error:
-                raise ValueError(f"not zstd: {error}") from error
-            room -= _fits(part, room, limit)
-            out.append(part)
-            if not frame.eof:
-                raise ValueError("the zstd body is cut short")
-            rest = frame.unused_data
-        return b"".join(out)
-
-    return Compression("zstd", library.compress, unpack)
-
-
-def _brotli() -> Optional[Compression]:
-    library = _library("brotli")
-    # Before 1.2 it could not be told how much to make at most.
-    if library is None or not hasattr(library.Decompressor, "can_accept_more_data"):
-        return None
-
-    def unpack(body: bytes, limit: int) -> bytes:
-        whole = library.Decompressor()
-        out: list[bytes] = []
-        room, rest = limit, body
-        try:
-            while True:
-                part = whole.process(rest, output_buffer_limit=room + 1)
-                room -= _fits(part, room, limit)
-                out.append(part)
-                rest = b""
-                if whole.is_finished() or whole.can_accept_more_data():
-                    break
-        except library.error as error:
-            raise ValueError(f"not br: {error}") from error
-        if not whole.is_finished():
-            raise ValueError("the br body is cut short")
-        return b"".join(out)
-
-    return Compression("br", library.compress, unpack)
-
-
-def _library(*names: str) -> Any:
-    for name in names:
-        try:
-            return import_module(name)
-        except ImportError:
-            continue
+def _library(name: str) -> Any:
+    with contextlib.suppress(ImportError):
+        return import_module(name)
     return None

@@ -10,12 +10,12 @@ import json
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Optional
 
 from flyte_lite import errors
+from flyte_lite._http.unexpected import media_type
 from flyte_lite._rpc.codec import PROTO, Codec
 from flyte_lite._rpc.envelope import END_STREAM
 from flyte_lite._rpc.headers import Headers
 from flyte_lite._rpc.method import Method, Req, Res
 from flyte_lite._rpc.protocol import USER_AGENT, Protocol, unpacked, unpacking
-from flyte_lite._rpc.unexpected import media_type
 from flyte_lite._rpc.wire_error import WireError
 from flyte_lite.errors import Code
 
@@ -63,11 +63,7 @@ class Connect(Protocol):
         self._unary_type = f"application/{codec.name}"
         common = {"Accept": "*/*", "User-Agent": USER_AGENT}
         self._get_head = {**common, "Accept-Encoding": self._accepted}
-        self._unary_head = {
-            **self._get_head,
-            "Connect-Protocol-Version": "1",
-            "Content-Type": self._unary_type,
-        }
+        self._unary_head = {**self._get_head, "Connect-Protocol-Version": "1", "Content-Type": self._unary_type}
         # What is in the envelopes is packed, or not; whatever packs the whole body would hold messages back.
         self._stream_head = {
             **common,
@@ -91,19 +87,19 @@ class Connect(Protocol):
             target = f"{path}?{self._query(message)}"
             if len(target) <= _LONGEST_TARGET:
                 return UnaryRequest("GET", target, _timed(self._get_head, left), None)
-        body = self._codec.encode(message)
+        body = self.codec.encode(message)
         if self._packing is not None:
             body = self._packing.pack(body)
         return UnaryRequest("POST", path, _timed(self._unary_head, left), body)
 
     def _query(self, message: Message) -> str:
         # In the order of the specification, which caches and servers may count on.
-        data = self._codec.encode(message, stable=True)
+        data = self.codec.encode(message, stable=True)
         packed = "" if self._packing is None else f"&compression={self._packing.name}"
         if self._packing is not None:
             data = self._packing.pack(data)
         text = base64.urlsafe_b64encode(data).decode().rstrip("=")
-        return f"connect=v1&base64=1{packed}&encoding={self._codec.name}&message={text}"
+        return f"connect=v1&base64=1{packed}&encoding={self.codec.name}&message={text}"
 
     def answer(
         self, kind: type[Res], status: int, reason: str, headers: Headers, body: bytes, limit: int
@@ -123,13 +119,11 @@ class Connect(Protocol):
             together: Headers = {}
             for name, values in headers.items():
                 together.setdefault(name.removeprefix("trailer-"), []).extend(values)
-            self.refuse(status, reason, together, body, "application/", limit)
+            self.refuse("application/", status, reason, together, body, limit)
         if body and "content-encoding" in headers:
-            packing = unpacking(headers, "content-encoding")
-            if packing is not None:
-                body = unpacked(body, packing, headers, limit)
+            body = unpacked(body, unpacking(headers, "content-encoding"), headers, limit)
         try:
-            message = self._codec.decode(body, kind)
+            message = self.codec.decode(body, kind)
         except ValueError as error:
             raise errors.InternalError(f"the answer can't be read: {error}", Code.INTERNAL, headers=headers) from error
         trailers = {name[8:]: headers.pop(name) for name in [*headers] if name.startswith("trailer-")}
@@ -138,7 +132,7 @@ class Connect(Protocol):
     def stream_head(self, left: Optional[float]) -> dict[str, str]:
         return _timed(self._stream_head, left)
 
-    def end(self, data: bytes, headers: Headers) -> tuple[Headers, Optional[WireError]]:
+    def end(self, data: bytes) -> tuple[Headers, Optional[WireError]]:
         try:
             parsed = json.loads(data)
         except RecursionError as error:

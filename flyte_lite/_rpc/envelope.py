@@ -6,7 +6,6 @@ Specification: connectrpc.com, "Streaming-RPCs"; gRPC-Web frames its messages al
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
 from flyte_lite.errors import AnswerTooLargeError, Code, RpcError
@@ -79,19 +78,6 @@ class EnvelopeReader:
             del self._buffer[: self._start]
             self._start = 0
         self._buffer += piece
-
-    def __iter__(self) -> Iterator[Envelope]:
-        """Those that are whole by now, each once; go on after the next `feed`.
-
-        Raises:
-            AnswerTooLargeError: One is larger than the limit. That is known from its prefix, so the payload
-                need not be waited for.
-        """
-        while True:
-            envelope = self.next()
-            if envelope is None:
-                return
-            yield envelope
 
     def next(self) -> Optional[Envelope]:
         """The next one; None if it is not whole yet.

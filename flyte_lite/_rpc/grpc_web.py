@@ -56,9 +56,9 @@ class GrpcWeb(Protocol):
 
     def _speaks(self, media: str) -> bool:
         # Without a codec's name it is proto.
-        return super()._speaks(media) or (media == self.family and self._codec.name == PROTO.name)
+        return super()._speaks(media) or (media == self.family and self.codec.name == PROTO.name)
 
-    def end(self, data: bytes, headers: Headers) -> tuple[Headers, Optional[WireError]]:
+    def end(self, data: bytes) -> tuple[Headers, Optional[WireError]]:
         trailers: Headers = {}
         for line in data.decode("utf-8", "replace").split("\r\n"):
             name, colon, value = line.partition(":")
@@ -66,15 +66,12 @@ class GrpcWeb(Protocol):
                 trailers.setdefault(name.strip().lower(), []).append(value.strip())
             elif line:
                 raise ValueError("a line of it has no colon")
-        return _without_status(trailers), _error(trailers)
+        error = _error(trailers)
+        return {name: values for name, values in trailers.items() if name not in _STATUS}, error
 
     def end_without_body(self, headers: Headers) -> tuple[Headers, Optional[WireError]]:
         # What would be trailers came as headers, and stays there.
         return {}, _error(headers)
-
-
-def _without_status(trailers: Headers) -> Headers:
-    return {name: values for name, values in trailers.items() if name not in _STATUS}
 
 
 def _error(trailers: Headers) -> Optional[WireError]:

@@ -10,17 +10,18 @@ from typing import Any, Optional, Protocol
 from flyte_lite._clock import Deadline
 from flyte_lite._repeat import repeat
 from flyte_lite._rpc.call import Call, Interceptor, Proceed, Result, Stream
-from flyte_lite._rpc.headers import Headers, Metadata, checked
+from flyte_lite._rpc.headers import Metadata, checked
 from flyte_lite._rpc.retry import RetryPolicy
 from flyte_lite.errors import CallError, Code
 
 _log = logging.getLogger("flyte_lite")
+_REQUEST_ID = "x-request-id"
 
 
 def identify(call: Call, proceed: Proceed) -> Result:
     """Give the call a request id, the same in all its attempts, unless the caller has one."""
-    if "x-request-id" not in call.headers:
-        call.headers["x-request-id"] = [secrets.token_hex(16)]
+    if _REQUEST_ID not in call.headers:
+        call.headers[_REQUEST_ID] = [secrets.token_hex(16)]
     return proceed(call)
 
 
@@ -33,20 +34,14 @@ def add_metadata(metadata: Metadata) -> Interceptor:
     fixed = checked(metadata)
 
     def add(call: Call, proceed: Proceed) -> Result:
-        for name, values in fixed.items():
-            call.headers.setdefault(name, values)
+        call.headers = {**fixed, **call.headers}
         return proceed(call)
 
     return add
 
 
-def observe(origin: object) -> Interceptor:
-    """Tell in each error how the call went, and write a line for each call at DEBUG.
-
-    Args:
-        origin: Whom we ask.
-    """
-    endpoint = str(origin)
+def observe(endpoint: str) -> Interceptor:
+    """Tell in each error how the call went, and write a line for each call at DEBUG."""
 
     def watch(call: Call, proceed: Proceed) -> Result:
         started = call.deadline.clock.monotonic()
@@ -56,9 +51,8 @@ def observe(origin: object) -> Interceptor:
             explain(error, call, started)
             raise
         if isinstance(result, Stream):
-            return result.through(lambda messages: to_end(messages, call, started))
-        if _log.isEnabledFor(logging.DEBUG):
-            _note(call, "ok", started)
+            return result.through(lambda stream: to_end(stream, call, started))
+        _note(call, "ok", started)
         return result
 
     def explain(error: CallError, call: Call, started: float) -> None:
@@ -67,12 +61,12 @@ def observe(origin: object) -> Interceptor:
         error.endpoint = endpoint
         error.attempts = max(call.attempts, 1)
         error.elapsed = call.deadline.clock.monotonic() - started
-        error.request_id = call.headers.get("x-request-id", [""])[0]
+        error.request_id = call.headers.get(_REQUEST_ID, [""])[0]
         _note(call, error.code.value, started)
 
-    def to_end(messages: Iterator[Any], call: Call, started: float) -> Iterator[Any]:
+    def to_end(stream: Stream[Any], call: Call, started: float) -> Iterator[Any]:
         try:
-            yield from messages
+            yield from stream
         except CallError as error:
             explain(error, call, started)
             raise
@@ -85,16 +79,11 @@ def observe(origin: object) -> Interceptor:
 
 
 def _note(call: Call, code: str, started: float) -> None:
-    _log.debug(
-        "%s %s attempts=%d ms=%.1f sent=%d received=%d request_id=%s",
-        call.method,
-        code,
-        call.attempts,
-        (call.deadline.clock.monotonic() - started) * 1000,
-        call.bytes_sent,
-        call.bytes_received,
-        call.headers.get("x-request-id", [""])[0],
-    )
+    if _log.isEnabledFor(logging.DEBUG):
+        text = "%s %s attempts=%d ms=%.1f sent=%d received=%d request_id=%s"
+        took = (call.deadline.clock.monotonic() - started) * 1000
+        request_id = call.headers.get(_REQUEST_ID, [""])[0]
+        _log.debug(text, call.method, code, call.attempts, took, call.bytes_sent, call.bytes_received, request_id)
 
 
 def retry(policy: RetryPolicy, draw: Callable[[], float]) -> Interceptor:
@@ -104,70 +93,44 @@ def retry(policy: RetryPolicy, draw: Callable[[], float]) -> Interceptor:
         draw: Numbers from 0 to 1 for the jitter.
     """
 
-    def again(call: Call, proceed: Proceed) -> Result:
+    def delay(call: Call, failures: int, error: CallError) -> Optional[float]:
+        return policy.delay(error, failures, call.safe, call.deadline.left(), draw())
+
+    def begin(call: Call, proceed: Proceed) -> Result:
         if not call.repeatable:
             return proceed(call)
+        return repeat(
+            lambda _: proceed(call),
+            lambda number, _, error: delay(call, number, error) if isinstance(error, CallError) else None,
+            call.deadline,
+        )
+
+    def again(call: Call, proceed: Proceed) -> Result:
         result = begin(call, proceed)
         if call.resume is None or not isinstance(result, Stream):
             return result
-        latest = _Latest(result)
-        return result.through(lambda _: resumed(latest, call, proceed), latest)
+        return result.through(lambda stream: resumed(stream, call, proceed))
 
-    def begin(call: Call, proceed: Proceed) -> Result:
-        def decide(number: int, value: Optional[Result], error: Optional[Exception]) -> Optional[float]:
-            if isinstance(error, CallError):
-                return policy.delay(error, number, call.safe, call.deadline.left(), draw())
-            return None
-
-        return repeat(lambda number: proceed(call), decide, call.deadline)
-
-    def resumed(latest: _Latest, call: Call, proceed: Proceed) -> Iterator[Any]:
+    def resumed(stream: Stream[Any], call: Call, proceed: Proceed) -> Iterator[Any]:
         assert call.resume is not None
         failures = 0
         while True:
             try:
-                for message in latest.stream:
-                    # What came shows that the server is well again.
-                    failures = 0
+                for message in stream:
+                    failures = 0  # the server is well again
                     fresh = call.resume(message)
                     if fresh is not None:
                         yield fresh
                 return
             except CallError as error:
                 failures += 1
-                delay = policy.delay(error, failures, call.safe, call.deadline.left(), draw())
-                if delay is None:
+                seconds = None if stream.closed else delay(call, failures, error)
+                if seconds is None:
                     raise
-            call.deadline.sleep(delay)
-            latest.replace(begin(call, proceed))
+            call.deadline.sleep(seconds)
+            stream.become(begin(call, proceed))
 
     return again
-
-
-class _Latest:
-    """The one that is read of the streams that make up a resumed one."""
-
-    def __init__(self, stream: Stream[Any]) -> None:
-        self.stream = stream
-        self._closed = False
-
-    @property
-    def headers(self) -> Headers:
-        return self.stream.headers
-
-    @property
-    def trailers(self) -> Headers:
-        return self.stream.trailers
-
-    def replace(self, stream: Result) -> None:
-        assert isinstance(stream, Stream)
-        self.stream = stream
-        if self._closed:
-            stream.close()
-
-    def close(self) -> None:
-        self._closed = True
-        self.stream.close()
 
 
 class Credentials(Protocol):
@@ -175,15 +138,13 @@ class Credentials(Protocol):
 
     def headers(self, deadline: Deadline) -> Mapping[str, str]:
         """What proves who calls, for one attempt; may fetch a token."""
-        ...
 
     def refused(self, sent: Mapping[str, str], deadline: Deadline) -> bool:
         """`sent` was refused as unauthenticated; True if another try has something else to show."""
-        ...
 
 
 def authenticate(credentials: Credentials) -> Interceptor:
-    """Show credentials with each attempt; if they are refused, once more with others if there are any."""
+    """Show credentials with each attempt; once a call, if they are refused, others if there are any."""
 
     def show(call: Call, proceed: Proceed) -> Result:
         own = call.headers

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Generic, NoReturn, Optional
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Optional
 
 from flyte_lite import errors
+from flyte_lite._http.unexpected import explain, media_type
 from flyte_lite._rpc.codec import PROTO, Codec
 from flyte_lite._rpc.compression import Compression, compression
 from flyte_lite._rpc.envelope import COMPRESSED, EnvelopeCutShort, EnvelopeReader, pack
 from flyte_lite._rpc.headers import Headers, merged
 from flyte_lite._rpc.method import Res
-from flyte_lite._rpc.unexpected import media_type, unexpected
 from flyte_lite._rpc.wire_error import WireError, code_of_status
 from flyte_lite._version import __version__
 from flyte_lite.errors import Code, ConfigError
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 USER_AGENT = f"flyte-lite/{__version__}"
+# What says the same whoever sends it, so its own class is more use than EndpointError.
+_SAID_BY_PROXIES = (Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.UNAVAILABLE)
+_NO_SUCH_METHOD = (
+    "this server has no such method (HTTP 404); it may be older than this client, or serve Flyte under another path"
+)
 
 
 class Protocol(ABC):
@@ -46,16 +52,16 @@ class Protocol(ABC):
     end_flag: ClassVar[int]
 
     def __init__(self, codec: Codec = PROTO, *, compression: Optional[str] = None) -> None:
-        self._codec = codec
-        self._packing = None if compression in (None, "identity") else _packing(compression)
-        self._accepted = "gzip" if self._packing in (None, _packing("gzip")) else f"{self._packing.name}, gzip"
+        self.codec = codec
+        self._packing = _packing(compression)
+        self._accepted = "gzip" if compression in (None, "identity", "gzip") else f"{compression}, gzip"
 
     @abstractmethod
     def stream_head(self, left: Optional[float]) -> dict[str, str]:
         """Headers of a request in envelopes that has `left` seconds; None has no end."""
 
     @abstractmethod
-    def end(self, data: bytes, headers: Headers) -> tuple[Headers, Optional[WireError]]:
+    def end(self, data: bytes) -> tuple[Headers, Optional[WireError]]:
         """Trailers, and the error if there is one, of the envelope that ends a stream.
 
         Raises:
@@ -72,7 +78,7 @@ class Protocol(ABC):
         Raises:
             RpcError: It is larger than an envelope can be (resource_exhausted).
         """
-        data = self._codec.encode(message)
+        data = self.codec.encode(message)
         return pack(0, data) if self._packing is None else pack(COMPRESSED, self._packing.pack(data))
 
     def reader(self, kind: type[Res], status: int, headers: Headers, limit: int) -> Optional[AnswerReader[Res]]:
@@ -83,31 +89,35 @@ class Protocol(ABC):
         """
         if status != 200 or not self._speaks(media_type(headers)):
             return None
-        return AnswerReader(self, self._codec, kind, headers, unpacking(headers, self.encoding), limit)
+        return AnswerReader(self, kind, headers, limit)
 
     def _speaks(self, media: str) -> bool:
-        return media == self.prefix + self._codec.name
+        return media == self.prefix + self.codec.name
 
-    def refuse(self, status: int, reason: str, headers: Headers, body: bytes, family: str, limit: int) -> NoReturn:
+    def refuse(self, family: str, status: int, reason: str, headers: Headers, body: bytes, limit: int) -> NoReturn:
         """Raise what an answer means that has no message of ours.
 
         Args:
             family: What the content types of the answers that were wanted begin with.
         """
-        if status != 200 and media_type(headers) == "application/json":
-            packing = unpacking(headers, "content-encoding")
-            wire = WireError.from_json(body if packing is None else unpacked(body, packing, headers, limit))
+        media = media_type(headers)
+        code = Code.INTERNAL if status == 200 and media.startswith(family) else code_of_status(status)
+        if status != 200 and media == "application/json":
+            wire = WireError.from_json(unpacked(body, unpacking(headers, "content-encoding"), headers, limit))
             if wire is not None:
-                raise wire.to_exception(headers, code_of_status(status))
-        raise unexpected(status, reason, headers, body, family)
+                raise wire.to_exception(headers, code)
+        if status == 404 and media == "text/plain":
+            raise errors.UnimplementedError(_NO_SUCH_METHOD, code, headers=headers)
+        kind = errors.class_of(code) if code in _SAID_BY_PROXIES else errors.EndpointError
+        raise kind(explain("Flyte", status, reason, headers, body), code, headers=headers)
 
 
-def _packing(name: Optional[str]) -> Compression:
-    found = None if name is None else compression(name)
-    if found is None:
+def _packing(name: Optional[str]) -> Optional[Compression]:
+    found = compression(name or "identity")
+    if found is None and name not in (None, "identity"):
         raise ConfigError(
-            f"compression is {name!r}; this interpreter has gzip, deflate, zstd with the package backports.zstd (or "
-            "Python 3.14), and br with brotli 1.2"
+            f"compression is {name!r}; this interpreter has gzip, zstd with the package backports.zstd (or Python "
+            "3.14), and br with brotli 1.2"
         )
     return found
 
@@ -119,17 +129,14 @@ def unpacking(headers: Headers, name: str) -> Optional[Compression]:
         InternalError: In a way that this interpreter does not know.
     """
     encoding = headers.get(name, ["identity"])[0].strip().lower()
-    if encoding in ("", "identity"):
-        return None
     found = compression(encoding)
-    if found is None:
-        raise errors.InternalError(
-            f"the answer is packed as {encoding[:40]}, which was not asked for", Code.INTERNAL, headers=headers
-        )
+    if found is None and encoding not in ("", "identity"):
+        text = f"the answer is packed as {encoding[:40]}, which was not asked for"
+        raise errors.InternalError(text, Code.INTERNAL, headers=headers)
     return found
 
 
-def unpacked(data: bytes, packing: Compression, headers: Headers, limit: int) -> bytes:
+def unpacked(data: bytes, packing: Optional[Compression], headers: Headers, limit: int) -> bytes:
     """The bytes that were packed; nothing at all is not unpacked, as servers pack it or not as they like.
 
     Raises:
@@ -137,7 +144,7 @@ def unpacked(data: bytes, packing: Compression, headers: Headers, limit: int) ->
         AnswerTooLargeError: More than `limit` would come of them.
     """
     try:
-        return packing.unpack(data, limit) if data else data
+        return packing.unpack(data, limit) if data and packing is not None else data
     except ValueError as error:
         raise errors.InternalError(f"the answer can't be unpacked: {error}", Code.INTERNAL, headers=headers) from error
     except errors.AnswerTooLargeError as error:
@@ -148,39 +155,23 @@ def unpacked(data: bytes, packing: Compression, headers: Headers, limit: int) ->
 class AnswerReader(Generic[Res]):
     """The messages of a stream out of pieces of any size.
 
+    Args:
+        protocol: What the pieces are in.
+        kind: The messages' class.
+        headers: Of the answer.
+        limit: Most bytes of one message, packed or unpacked.
+
     Attributes:
         trailers: What came with the end; empty before it.
         ended: True once the end has come.
     """
 
-    __slots__ = (
-        "_codec",
-        "_empty",
-        "_envelopes",
-        "_headers",
-        "_kind",
-        "_limit",
-        "_packing",
-        "_protocol",
-        "ended",
-        "trailers",
-    )
-
-    def __init__(
-        self,
-        protocol: Protocol,
-        codec: Codec,
-        kind: type[Res],
-        headers: Headers,
-        packing: Optional[Compression],
-        limit: int,
-    ) -> None:
+    def __init__(self, protocol: Protocol, kind: type[Res], headers: Headers, limit: int) -> None:
         self._protocol = protocol
-        self._codec = codec
         self._kind = kind
         self._headers = headers
-        self._packing = packing
         self._limit = limit
+        self._packing = unpacking(headers, protocol.encoding)
         self._envelopes = EnvelopeReader(limit)
         self._empty = True
         self.trailers: Headers = {}
@@ -197,13 +188,7 @@ class AnswerReader(Generic[Res]):
         Raises:
             CallError: The stream ended with one, or is not as it should be.
         """
-        if self.ended:
-            return None
-        try:
-            envelope = self._envelopes.next()
-        except errors.AnswerTooLargeError as error:
-            error.headers = self._headers
-            raise
+        envelope = None if self.ended else self._envelopes.next()
         if envelope is None:
             return None
         flags, data = envelope
@@ -215,10 +200,10 @@ class AnswerReader(Generic[Res]):
                     self._fail("an envelope of the answer is packed, though its headers say that none is")
                 data = unpacked(data, self._packing, self._headers, self._limit)
             if flags & self._protocol.end_flag:
-                self._end(data)
+                self._end(self._protocol.end, data)
                 return None
         try:
-            return self._codec.decode(data, self._kind)
+            return self._protocol.codec.decode(data, self._kind)
         except ValueError as error:
             self._fail(f"the answer can't be read: {error}", error)
 
@@ -231,27 +216,26 @@ class AnswerReader(Generic[Res]):
         Raises:
             CallError: That was not the end, or not all.
         """
-        if not self.ended and self._empty and not rest:
-            self._end(None)
-        elif not self.ended:
+        if self.ended:
+            if rest or self._envelopes.rest:
+                self._fail("the answer goes on behind its end")
+        elif self._empty:
+            self._end(self._protocol.end_without_body, self._headers)
+        else:
             try:
                 self._envelopes.close()
             except EnvelopeCutShort as error:
                 self._fail(f"the answer was cut short: {error}", error)
             self._fail("the answer was cut short: the message that ends a stream did not come")
-        elif rest or self._envelopes.rest:
-            self._fail("the answer goes on behind its end")
 
-    def _end(self, data: Optional[bytes]) -> None:
+    def _end(self, read: Callable[[Any], tuple[Headers, Optional[WireError]]], end: Any) -> None:
         self.ended = True
-        protocol, headers = self._protocol, self._headers
         try:
-            found = protocol.end_without_body(headers) if data is None else protocol.end(data, headers)
+            self.trailers, wire = read(end)
         except ValueError as error:
             self._fail(f"the end of the answer can't be read: {error}", error)
-        self.trailers, wire = found
         if wire is not None:
-            raise wire.to_exception(merged(headers, self.trailers))
+            raise wire.to_exception(merged(self._headers, self.trailers))
 
     def _fail(self, problem: str, cause: Optional[Exception] = None) -> NoReturn:
         raise errors.InternalError(problem, Code.INTERNAL, headers=self._headers) from cause

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from email.utils import parsedate_to_datetime
 from typing import NamedTuple, Optional
 
 from flyte_lite import errors
@@ -33,7 +34,7 @@ class RetryPolicy(NamedTuple):
             left: Seconds left of the call's deadline; None has no end.
             draw: A number from 0 to 1 ("full jitter": clients that failed together must not come back together).
         """
-        if attempt > self.retries or not _worth_it(error, safe) or _forbidden(error):
+        if attempt > self.retries or not _worth_it(error, safe) or _unwanted(error):
             return None
         asked = pushback(error)
         if asked is None and error.code is Code.RESOURCE_EXHAUSTED:
@@ -55,42 +56,40 @@ def _worth_it(error: CallError, safe: bool) -> bool:
     return safe and error.code is Code.UNAVAILABLE
 
 
+def _unwanted(error: CallError) -> bool:
+    # What a gRPC server says that does not want to be asked again at all.
+    return _header(error, "grpc-retry-pushback-ms").startswith("-")
+
+
 def pushback(error: CallError) -> Optional[float]:
     """Seconds that the server asks to be left alone, in a detail or a header; None if it asks for nothing."""
+    from google.protobuf.message import DecodeError
+
+    from flyte_lite.idl.google.protobuf import duration_pb2
+
     for detail in error.details:
-        if detail.type == _RETRY_INFO:
-            from google.protobuf.message import DecodeError
-
-            from flyte_lite.idl.google.protobuf import duration_pb2
-
-            # RetryInfo is one field, `retry_delay = 1`: a tag byte and the length of the Duration that follows.
-            if detail.value[:1] == b"\x0a" and len(detail.value) >= 2:
-                with contextlib.suppress(DecodeError):  # what can't be read asks for nothing
-                    delay = duration_pb2.Duration.FromString(detail.value[2 : 2 + detail.value[1]])
-                    return max(0.0, float(delay.seconds) + delay.nanos / 1e9)
-    milliseconds = _number(error, "grpc-retry-pushback-ms")
-    return _retry_after(error) if milliseconds is None else milliseconds / 1000
+        # RetryInfo is one field, `retry_delay = 1`: a tag byte and the length of the Duration that follows.
+        if detail.type == _RETRY_INFO and detail.value[:1] == b"\x0a" and len(detail.value) >= 2:
+            with contextlib.suppress(DecodeError):  # what can't be read asks for nothing
+                delay = duration_pb2.Duration.FromString(detail.value[2 : 2 + detail.value[1]])
+                return max(0.0, float(delay.seconds) + delay.nanos / 1e9)
+    milliseconds = _number(_header(error, "grpc-retry-pushback-ms"))
+    return _after(error) if milliseconds is None else milliseconds / 1000
 
 
-def _retry_after(error: CallError) -> Optional[float]:
-    value = error.headers.get("retry-after", [""])[0].strip()
-    if "," not in value:
-        return _number(error, "retry-after")
-    # A date, which is held against the date of the answer: clocks differ.
-    from email.utils import parsedate_to_datetime
-
-    with contextlib.suppress(ValueError, TypeError, KeyError, IndexError):
-        wait = parsedate_to_datetime(value) - parsedate_to_datetime(error.headers["date"][0])
+def _after(error: CallError) -> Optional[float]:
+    value = _header(error, "retry-after")
+    # A date is held against the date of the answer, because clocks differ.
+    with contextlib.suppress(ValueError, TypeError):
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(_header(error, "date"))
         return max(0.0, wait.total_seconds())
-    return None
+    return _number(value)
 
 
-def _number(error: CallError, name: str) -> Optional[float]:
-    value = error.headers.get(name, [""])[0].strip()
+def _number(value: str) -> Optional[float]:
     # Ten digits are three hundred years; more would become infinity.
     return float(value) if value.isascii() and value.isdigit() and len(value) <= 10 else None
 
 
-def _forbidden(error: CallError) -> bool:
-    # What gRPC's servers say who do not want to be asked again at all.
-    return error.headers.get("grpc-retry-pushback-ms", [""])[0].startswith("-")
+def _header(error: CallError, name: str) -> str:
+    return error.headers.get(name, [""])[0].strip()

@@ -1,38 +1,17 @@
-"""RPC errors as they travel: Connect's error JSON, and the tables between codes and HTTP statuses. No I/O.
+"""RPC errors as they travel: Connect's error JSON, and the codes that HTTP statuses stand for. No I/O.
 
-Both directions are here, so client and devbox can't disagree. Specification: connectrpc.com, "Error codes" and
-"Error end-stream"; section "Unary-Response".
+Specification: connectrpc.com, "Error Codes", "Error" and "HTTP to Error Code".
 """
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
 from flyte_lite import errors
 from flyte_lite._rpc.headers import unbase64
 from flyte_lite.errors import Code, ErrorDetail
-
-_STATUS_OF_CODE = {
-    Code.CANCELED: 499,
-    Code.UNKNOWN: 500,
-    Code.INVALID_ARGUMENT: 400,
-    Code.DEADLINE_EXCEEDED: 504,
-    Code.NOT_FOUND: 404,
-    Code.ALREADY_EXISTS: 409,
-    Code.PERMISSION_DENIED: 403,
-    Code.RESOURCE_EXHAUSTED: 429,
-    Code.FAILED_PRECONDITION: 400,
-    Code.ABORTED: 409,
-    Code.OUT_OF_RANGE: 400,
-    Code.UNIMPLEMENTED: 501,
-    Code.INTERNAL: 500,
-    Code.UNAVAILABLE: 503,
-    Code.DATA_LOSS: 500,
-    Code.UNAUTHENTICATED: 401,
-}
 
 # What a bare HTTP status means when no RPC error came with it; everything else is unknown.
 _CODE_OF_STATUS = {
@@ -40,34 +19,10 @@ _CODE_OF_STATUS = {
     401: Code.UNAUTHENTICATED,
     403: Code.PERMISSION_DENIED,
     404: Code.UNIMPLEMENTED,
-    429: Code.UNAVAILABLE,
-    502: Code.UNAVAILABLE,
-    503: Code.UNAVAILABLE,
-    504: Code.UNAVAILABLE,
+    **dict.fromkeys((429, 502, 503, 504), Code.UNAVAILABLE),
 }
 
 _CODES = {code.value: code for code in Code}
-
-_CLASS_OF_CODE: dict[Code, type[errors.CallError]] = {
-    Code.CANCELED: errors.CanceledError,
-    Code.INVALID_ARGUMENT: errors.InvalidArgumentError,
-    Code.DEADLINE_EXCEEDED: errors.CallTimeoutError,
-    Code.NOT_FOUND: errors.NotFoundError,
-    Code.ALREADY_EXISTS: errors.AlreadyExistsError,
-    Code.PERMISSION_DENIED: errors.PermissionDeniedError,
-    Code.RESOURCE_EXHAUSTED: errors.RateLimitedError,
-    Code.FAILED_PRECONDITION: errors.FailedPreconditionError,
-    Code.ABORTED: errors.AbortedError,
-    Code.UNIMPLEMENTED: errors.UnimplementedError,
-    Code.INTERNAL: errors.InternalError,
-    Code.UNAVAILABLE: errors.UnavailableError,
-    Code.UNAUTHENTICATED: errors.UnauthenticatedError,
-}
-
-
-def status_of(code: Code) -> int:
-    """The HTTP status with which a Connect server sends `code`."""
-    return _STATUS_OF_CODE[code]
 
 
 def code_of_status(status: int) -> Code:
@@ -112,42 +67,16 @@ class WireError(NamedTuple):
         return cls(
             _CODES.get(parsed["code"]) if isinstance(parsed.get("code"), str) else None,
             message if isinstance(message, str) else "",
-            tuple(_details(details)) if isinstance(details, list) else (),
+            tuple(filter(None, map(_detail, details))) if isinstance(details, list) else (),
         )
-
-    def to_object(self) -> dict[str, Any]:
-        """As JSON-ready Connect error object."""
-        made: dict[str, Any] = {"code": (self.code or Code.UNKNOWN).value}
-        if self.message:
-            made["message"] = self.message
-        if self.details:
-            made["details"] = [
-                {"type": detail.type, "value": base64.b64encode(detail.value).decode().rstrip("=")}
-                for detail in self.details
-            ]
-        return made
-
-    def to_json(self) -> bytes:
-        """As the body of a unary Connect error."""
-        return json.dumps(self.to_object(), ensure_ascii=False, separators=(",", ":")).encode()
 
     def to_exception(self, headers: Mapping[str, list[str]], default: Code = Code.UNKNOWN) -> errors.CallError:
         """The exception to raise; `default` stands in for a code that is missing or not known."""
         code = self.code or default
-        kind = _CLASS_OF_CODE.get(code, errors.RpcError)
-        return kind(self.message, code, details=self.details, headers=headers)
+        return errors.class_of(code)(self.message, code, details=self.details, headers=headers)
 
 
-def _details(items: Sequence[Any]) -> list[ErrorDetail]:
-    found = []
-    for item in items:
-        if (
-            not isinstance(item, dict)
-            or not isinstance(item.get("type"), str)
-            or not isinstance(item.get("value"), str)
-        ):
-            continue
-        value = unbase64(item["value"])
-        if value is not None:
-            found.append(ErrorDetail(item["type"].rpartition("/")[2], value))
-    return found
+def _detail(item: Any) -> Optional[ErrorDetail]:
+    kind, value = (item.get("type"), item.get("value")) if isinstance(item, dict) else ("", None)
+    data = unbase64(value) if isinstance(kind, str) and isinstance(value, str) else None
+    return None if data is None else ErrorDetail(str(kind).rpartition("/")[2], data)

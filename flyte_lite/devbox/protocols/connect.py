@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Optional
 from flyte_lite._rpc.codec import Codec
 from flyte_lite._rpc.compression import gunzip, gzip
 from flyte_lite._rpc.envelope import END_STREAM, Envelope
-from flyte_lite._rpc.wire_error import WireError, status_of
 from flyte_lite.devbox._refusal import refusal
+from flyte_lite.devbox.protocols.error_json import error_object, json_bytes, status_of
 from flyte_lite.devbox.protocols.protocol import Answer, Enveloped, Headers, Protocol, first_of, negotiated
 from flyte_lite.errors import CallError, Code
 
@@ -56,10 +56,8 @@ class ConnectUnary(Protocol):
         body, error = first_of(messages)
         if error is not None:
             # Never packed.
-            said = _wire_error(error)
-            assert said.code is not None
-            text = said.to_json()
-            return Answer(status_of(said.code), self._headers("application/json"), [text], len(text))
+            text = json_bytes(error_object(error))
+            return Answer(status_of(error.code), self._headers("application/json"), [text], len(text))
         assert body is not None
         # There is no second one, but the call is over only when that was asked for.
         assert next(messages, None) is None
@@ -150,12 +148,8 @@ class ConnectStream(Enveloped):
                     yield self.pack(0, message)
         except CallError as later:
             error = later
-        end = {} if error is None else {"error": _wire_error(error).to_object()}
-        yield self.pack(END_STREAM, json.dumps(end, ensure_ascii=False, separators=(",", ":")).encode())
-
-
-def _wire_error(error: CallError) -> WireError:
-    return WireError(error.code, error.message, tuple(error.details))
+        end = {} if error is None else {"error": error_object(error)}
+        yield self.pack(END_STREAM, json_bytes(end))
 
 
 def _check_version(version: str) -> None:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from flyte_lite._rpc.codec import CODECS, JSON, Codec
+from flyte_lite._rpc.codec import JSON, PROTO, Codec
 from flyte_lite._rpc.compression import gunzip, gzip
 from flyte_lite._rpc.envelope import COMPRESSED, Envelope, EnvelopeCutShort, EnvelopeReader, pack
 from flyte_lite.devbox._refusal import refusal
@@ -65,7 +65,7 @@ class Protocol(ABC):
     @classmethod
     def types(cls) -> Mapping[str, Codec]:
         """The codec of each content type."""
-        found = {cls.prefix + codec.name: codec for codec in CODECS}
+        found = {cls.prefix + codec.name: codec for codec in (PROTO, JSON)}
         return {**found, f"{cls.prefix}{JSON.name}; charset=utf-8": JSON}
 
     @abstractmethod
