@@ -20,6 +20,7 @@ from typing import Any, Optional
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.connection import allowed_gai_family
+from urllib3.util.ssltransport import SSLTransport
 from urllib3.util.wait import wait_for_write
 
 from flyte_lite._http.exchange import ACTIVE, Exchange, active
@@ -149,9 +150,36 @@ class TimedHTTPConnection(_TimedConnection, HTTPConnection):  # type: ignore[mis
 class TimedHTTPSConnection(_TimedConnection, HTTPSConnection):  # type: ignore[misc]
     """A TLS connection; its handshake is timed in `TimedSSLSocket`."""
 
+    def connect(self) -> None:
+        # Not urllib3's: it changes a context that is not its own, warns of what its owner knows, and 1.26 names no
+        # address to the context, so that it could not be compared with the certificate.
+        sock: Any = self._new_conn()
+        host = self.host
+        proxy_context = getattr(self.proxy_config, "ssl_context", None)
+        if self.proxy is not None and self.proxy.scheme == "https" and proxy_context is not None:
+            self.sock = sock = _wrapped(sock, proxy_context, host)
+        if self._tunnel_host:
+            host = self._tunnel_host
+            self.sock = sock
+            self._tunnel()
+        elif sock is self.sock:
+            return  # the proxy itself is whom we talk to
+        self.sock = _wrapped(sock, self.ssl_context, host)
+
+
+def _wrapped(sock: Any, context: Any, host: str) -> Any:
+    name = host.strip("[]").rstrip(".")
+    if isinstance(sock, ssl.SSLSocket):
+        return SSLTransport(sock, context, name)  # TLS inside TLS
+    try:
+        return context.wrap_socket(sock, server_hostname=name)
+    except BaseException:
+        sock.close()
+        raise
+
 
 class TimedSSLSocket(ssl.SSLSocket):
-    """A TLS socket whose handshake obeys the exchange; contexts make it through `sslsocket_class`."""
+    """A TLS socket whose handshake obeys the exchange; see `timed`."""
 
     def do_handshake(self, block: bool = False) -> None:
         exchange = ACTIVE.exchange
@@ -188,6 +216,16 @@ class TimedSSLSocket(ssl.SSLSocket):
         if ACTIVE.exchange is not None:
             self.settimeout(ACTIVE.exchange.left())
         super().sendall(data, flags)
+
+
+def timed(context: ssl.SSLContext) -> ssl.SSLContext:
+    """The context, whose sockets obey the exchange from here on."""
+    theirs = context.sslsocket_class
+    if theirs is ssl.SSLSocket:
+        context.sslsocket_class = TimedSSLSocket
+    elif not issubclass(theirs, TimedSSLSocket):
+        context.sslsocket_class = type(f"Timed{theirs.__name__}", (TimedSSLSocket, theirs), {})
+    return context
 
 
 class TimedHTTPConnectionPool(HTTPConnectionPool):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 from typing import TYPE_CHECKING, Any, NoReturn, Union
 
 import urllib3
@@ -37,12 +38,17 @@ def explain(error: Exception, exchange: Exchange) -> NoReturn:
         raise root
     if exchange.idle is not None and exchange.sent and isinstance(root, socket.timeout):
         raise errors.CallTimeoutError(f"no byte for {exchange.idle:g} s", Code.DEADLINE_EXCEEDED) from error
-    if exchange.sent and not exchange.answered and not exchange.secure and isinstance(root, ConnectionError):
-        raise errors.ConnectionLostError(
-            f"the server hung up without an answer ({root}); a port that wants TLS (https://) does that too"
-        ) from error
-    if type(root).__name__ in ("CertificateError", "SSLCertVerificationError"):
+    if isinstance(root, ssl.SSLCertVerificationError) or type(root).__name__ == "CertificateError":
         raise refusal("the server", root) from error
+    if exchange.sent and not exchange.answered:
+        if isinstance(root, ssl.SSLError) and "ALERT" in (root.reason or ""):
+            # In TLS 1.3 a server looks at our certificate when we already think that all is well.
+            raise refusal("the server", root) from error
+        if isinstance(root, ConnectionError):
+            hint = "one that wants a client certificate" if exchange.secure else "a port that wants TLS (https://)"
+            raise errors.ConnectionLostError(
+                f"the server hung up without an answer ({root}); {hint} does that too"
+            ) from error
     # Not ProxyError by itself: urllib3 1.26 calls every break of a connection so that goes through a proxy.
     if isinstance(error, (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)):
         if not exchange.sent:

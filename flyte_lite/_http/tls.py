@@ -1,12 +1,15 @@
-"""One TLS policy for whatever we talk to: whom to trust, and what to say when trust fails."""
+"""One TLS policy for whatever we talk to: whom to trust, who we are, and what to say when that fails."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import ssl
+import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple, NoReturn, Optional, Union
 
 from flyte_lite.errors import ConfigError, TlsError
 
@@ -21,33 +24,87 @@ _NOT_TLS = (
     "HTTP_REQUEST",
     "UNKNOWN_PROTOCOL",
 )
+_WANTS_CERTIFICATE = (
+    "it may want a client certificate, or another one (ssl_credentials); TLS 1.2 is the oldest that is spoken here"
+)
 _HOST_MISMATCH, _ADDRESS_MISMATCH, _NOT_YET_VALID, _EXPIRED = 62, 64, 9, 10  # X509_V_ERR_...
 
 
+Pem = Union[str, bytes, "os.PathLike[str]"]
+"""PEM text, or the path of a file that holds it: what has `-----BEGIN` in it is no path."""
+
+
 class TlsPolicy(NamedTuple):
-    """How servers are verified.
+    """How servers are verified, and how we prove who we are.
 
     Attributes:
         ca_file: PEM file (or folder of hashed certificates) that is trusted, and nothing else; None looks at
             REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR, then takes certifi's roots.
         verify: False takes any certificate from anybody.
+        ca: PEM text of certificates that are trusted, beside those of `ca_file` and nothing else.
+        cert: The client's certificate (with those between it and its root), and its key if `key` is None.
+        key: The key of `cert`.
+        key_password: What the key is encrypted with.
+        ssl_context: The caller's own, used as it is; then nothing else may be given. Its sockets get our class, which
+            does nothing but keep time and only in our calls. Where a context makes its sockets elsewhere (truststore),
+            the deadline holds for each step of the handshake, and a cancel is noticed at the next one.
     """
 
     ca_file: Optional[str] = None
     verify: bool = True
+    ca: Union[str, bytes, None] = None
+    cert: Optional[Pem] = None
+    key: Optional[Pem] = None
+    key_password: Union[str, bytes, None] = None
+    ssl_context: Optional[ssl.SSLContext] = None
+
+    def __repr__(self) -> str:
+        # The key may stand in here.
+        return f"TlsPolicy(ca_file={self.ca_file!r}, verify={self.verify!r}, ...)"
+
+    def for_proxy(self) -> TlsPolicy:
+        """The same trust, without our certificate: who passes our bytes on need not know who we are."""
+        return self._replace(cert=None, key=None, key_password=None)
 
     def context(self, default_roots: str, environ: Mapping[str, str] = os.environ) -> ssl.SSLContext:
-        """A new client context; `default_roots` is the file to trust if nobody says otherwise.
+        """A client context; `default_roots` is the file to trust if nobody says otherwise.
 
         Raises:
-            ConfigError: The file is missing or holds no certificate; the text says which setting named it.
+            ConfigError: Something can't be loaded, or contradicts another; the text says which setting.
         """
+        if self.ssl_context is not None:
+            return self._their_own(self.ssl_context)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if not self.verify:
+        if self.verify:
+            self._load_trusted(context, default_roots, environ)
+        else:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-            return context
+        if self.cert is not None:
+            _load_client(context, self.cert, self.key, self.key_password)
+        elif self.key is not None:
+            raise ConfigError("a client key without its certificate proves nothing; give both (ssl_credentials)")
+        return context
+
+    def _their_own(self, context: ssl.SSLContext) -> ssl.SSLContext:
+        if not isinstance(context, ssl.SSLContext):
+            raise ConfigError(f"an SSL context must be an ssl.SSLContext, not {type(context).__name__}")
+        if self._replace(ssl_context=None) != TlsPolicy():
+            raise ConfigError(
+                "an SSL context is used as it is: certificates, and whom to trust (ca_cert_file_path, "
+                "insecure_skip_verify), are set on it and not beside it"
+            )
+        return context
+
+    def _load_trusted(self, context: ssl.SSLContext, default_roots: str, environ: Mapping[str, str]) -> None:
+        if self.ca is not None:
+            try:
+                context.load_verify_locations(cadata=self.ca if isinstance(self.ca, str) else self.ca.decode("ascii"))
+            except (ValueError, ssl.SSLError) as error:
+                raise ConfigError(f"the CA certificates that were given as text can't be loaded: {error}") from error
+            if self.ca_file is None:
+                return
         path, origin = self._trusted(environ) or (default_roots, "certifi")
         try:
             if Path(path).is_dir():
@@ -56,7 +113,6 @@ class TlsPolicy(NamedTuple):
                 context.load_verify_locations(cafile=path)
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(f"the CA certificates at {path} (from {origin}) can't be loaded: {error}") from error
-        return context
 
     def _trusted(self, environ: Mapping[str, str]) -> Optional[tuple[str, str]]:
         if self.ca_file is not None:
@@ -67,12 +123,68 @@ class TlsPolicy(NamedTuple):
         return None
 
 
+def _load_client(context: ssl.SSLContext, cert: Pem, key: Optional[Pem], password: Union[str, bytes, None]) -> None:
+    # Errors name the part and never the content. `from None` where OpenSSL's own error may show it.
+    with contextlib.ExitStack() as held:
+        cert_path = _file(cert, "certificate", b"-----BEGIN CERTIFICATE-----", held)
+        key_path = None if key is None else _file(key, "key", b"PRIVATE KEY-----", held)
+        try:
+            context.load_cert_chain(cert_path, key_path, _ask_nobody if password is None else password)
+        except (OSError, ValueError) as error:  # ssl.SSLError is one, too
+            reason = getattr(error, "reason", None) or "OpenSSL does not take them"
+            hint = "" if password is None else "; is the password of the key right?"
+            if reason == "KEY_VALUES_MISMATCH":
+                hint = ": the key belongs to another certificate"
+            raise ConfigError(
+                f"the client certificate and its key (ssl_credentials) can't be loaded ({reason}){hint}"
+            ) from None
+
+
+def _ask_nobody() -> NoReturn:
+    # Without this, OpenSSL asks on the terminal and waits.
+    raise ConfigError("the client key (ssl_credentials) is encrypted; give its password too, or a key that is not")
+
+
+def _file(pem: Pem, what: str, mark: bytes, held: contextlib.ExitStack) -> str:
+    """The path of a file with `pem` in it, for as long as `held` holds it: OpenSSL takes these from files only."""
+    name = f"the client {what} (ssl_credentials)"
+    data = pem.encode() if isinstance(pem, str) and "-----BEGIN" in pem else pem
+    if isinstance(data, bytes):
+        content = data
+    else:
+        try:
+            content = Path(data).read_bytes()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "that is no path"
+            raise ConfigError(f"{name} can't be read from {os.fspath(data)[:200]!r}: {reason}") from None
+    if mark not in content:
+        raise ConfigError(f"{name} is no PEM text with '{mark.decode().strip('-')}' in it")
+    return _in_memory(data, held) if isinstance(data, bytes) else os.fspath(data)
+
+
+def _in_memory(data: bytes, held: contextlib.ExitStack) -> str:
+    if sys.platform == "linux" and hasattr(os, "memfd_create"):
+        with contextlib.suppress(OSError):
+            descriptor = os.memfd_create("flyte_lite")
+            held.callback(os.close, descriptor)
+            os.write(descriptor, data)
+            path = f"/proc/self/fd/{descriptor}"
+            if Path(path).exists():
+                return path
+    # Readable for its owner only, and gone once it was read.
+    descriptor, path = tempfile.mkstemp()
+    held.callback(os.unlink, path)
+    os.close(descriptor)
+    Path(path).write_bytes(data)
+    return path
+
+
 def refusal(name: str, error: BaseException) -> TlsError:
     """The error to raise when TLS with `name` failed with `error`: what is wrong, and what helps."""
     if not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLCertVerificationError):
         said = str(getattr(error, "verify_message", "") or error).rstrip(".")
         code = getattr(error, "verify_code", None)
-        # No code: urllib3 1.26 compares names by itself.
+        # No code: a context that makes its sockets elsewhere, or compares names by itself.
         if code in (None, _HOST_MISMATCH, _ADDRESS_MISMATCH):
             return TlsError(
                 f"the certificate of {name} is for another host: {said}. Use the host name that is in the certificate; "
@@ -91,4 +203,6 @@ def refusal(name: str, error: BaseException) -> TlsError:
         return TlsError(f"what answers at {name} is not TLS ({error.reason}); {plain}")
     if isinstance(error, ssl.SSLEOFError) or error.reason == "UNEXPECTED_EOF_WHILE_READING":
         return TlsError(f"{name} hung up in the middle of the TLS handshake; {plain}")
+    if "ALERT" in (error.reason or ""):
+        return TlsError(f"{name} refused TLS with us ({error.reason}); {_WANTS_CERTIFICATE}")
     return TlsError(f"no TLS with {name}: {error.reason or error}; TLS 1.2 is the oldest that is spoken here")

@@ -22,7 +22,7 @@ import urllib3
 from flyte_lite import errors
 from flyte_lite._clock import SYSTEM_CLOCK, Clock, Deadline
 from flyte_lite._http.answer import PIECE, Answer, OpenAnswer
-from flyte_lite._http.connection import POOLS, TimedSSLSocket
+from flyte_lite._http.connection import POOLS, timed
 from flyte_lite._http.exchange import Exchange
 from flyte_lite._http.origin import Origin
 from flyte_lite._http.pool import Pool
@@ -46,17 +46,11 @@ class _Adapter(requests.adapters.HTTPAdapter):
         self._environ = environ
         self._tls: dict[str, Any] = {}
         if tls is not None:
-            context = self._context(tls)
-            if str(getattr(urllib3, "__version__", "")).startswith("1."):
-                # It compares names itself, and gives none for an address to a context that would.
-                context.check_hostname = False
-            self._tls = {"ssl_context": context, "cert_reqs": "CERT_REQUIRED" if tls.verify else "CERT_NONE"}
+            self._tls = {"ssl_context": self._context(tls)}
         super().__init__(pool_connections=_POOLS, pool_maxsize=1, max_retries=0)
 
     def _context(self, tls: TlsPolicy) -> ssl.SSLContext:
-        context = tls.context(requests.utils.DEFAULT_CA_BUNDLE_PATH, self._environ)
-        context.sslsocket_class = TimedSSLSocket
-        return context
+        return timed(tls.context(requests.utils.DEFAULT_CA_BUNDLE_PATH, self._environ))
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
         super().init_poolmanager(connections, maxsize, block, **self._tls, **kwargs)
@@ -65,7 +59,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         if proxy.lower().startswith("https:") and self._policy is not None:
             # urllib3 would trust other roots there, and its 1.26 would not even compare the name.
-            kwargs["proxy_ssl_context"] = self._context(self._policy)
+            kwargs["proxy_ssl_context"] = self._context(self._policy.for_proxy())
         manager = super().proxy_manager_for(proxy, **self._tls, **kwargs)
         # A SOCKS manager has pools of its own; there the deadline holds for each read.
         if not proxy.lower().startswith("socks"):

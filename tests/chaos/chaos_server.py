@@ -15,9 +15,13 @@ from typing import NamedTuple, Optional
 CERTIFICATES = Path(__file__).parent / "certificates"
 
 
-def server_context(name: str = "server") -> ssl.SSLContext:
+def server_context(name: str = "server", *, clients: str = "") -> ssl.SSLContext:
+    """Clients: the authority whose certificates they must show; "" asks for none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATES / f"{name}.pem")
+    if clients:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(CERTIFICATES / f"{clients}.pem")
     return context
 
 
