@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from flyte_lite import config as config
     from flyte_lite import errors as errors
+    from flyte_lite import io as io
     from flyte_lite import models as models
     from flyte_lite import remote as remote
     from flyte_lite._client import Client as Client
@@ -38,6 +39,7 @@ __all__ = [
     "config",
     "errors",
     "init",
+    "io",
     "models",
     "remote",
     "run",
@@ -52,7 +54,7 @@ _MODULES = {
     "run": "_launch",
     "with_runcontext": "_launch",
 }
-_SUBMODULES = {"config", "errors", "models", "remote"}
+_SUBMODULES = {"config", "errors", "io", "models", "remote"}
 
 
 def __getattr__(name: str) -> Any:

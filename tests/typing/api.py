@@ -10,6 +10,7 @@ import flyte_lite as flyte
 from flyte_lite import Cancel, Client, RunContext, errors
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
+from flyte_lite.io import DataFrame, Dir, File
 from flyte_lite.models import ActionPhase
 from flyte_lite.remote import (
     Action,
@@ -80,3 +81,13 @@ def failing() -> None:
         assert_type(error.elapsed, float)
     except errors.WaitTimeoutError as error:
         assert_type(error.phase, Optional[str])
+
+
+def references() -> None:
+    file: File[str] = File("s3://b/f.csv", name="f", format="csv", hash=None)
+    assert_type(file.path, str)
+    assert_type(file.hash, Optional[str])
+    assert_type(Dir[bytes]("s3://b/d").is_empty, bool)
+    frame = DataFrame("s3://b/t", format="parquet", columns={"age": "int"})
+    assert_type(frame.uri, Optional[str])
+    assert_type(frame.columns, dict[str, str])

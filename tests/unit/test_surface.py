@@ -16,9 +16,10 @@ from flyte_lite import errors
 from flyte_lite.idl._pool import pool
 
 PUBLIC = {
-    "flyte_lite": "Cancel Client RunContext __version__ config errors init models remote run with_runcontext",
+    "flyte_lite": "Cancel Client RunContext __version__ config errors init io models remote run with_runcontext",
     "flyte_lite.config": "Config Endpoint",
     "flyte_lite.devbox": "Devbox task",
+    "flyte_lite.io": "DataFrame Dir File",
     "flyte_lite.models": "ActionPhase",
     "flyte_lite.remote": "Action ActionDetails ActionInputs ActionOutputs LazyEntity Run RunDetails Task TaskDetails",
 }

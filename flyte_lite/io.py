@@ -1,0 +1,189 @@
+"""References to files, folders and tables in a store: what tasks take and give in place of their bytes.
+
+    flyte_lite.run(task, data=flyte_lite.io.File("s3://bucket/data.csv"))
+
+A reference is a value: it can't be changed, is equal to another one that says the same, and may be a key of a dict. To
+make one reads and writes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, Optional, TypeVar, Union
+
+__all__ = ["DataFrame", "Dir", "File"]
+
+T = TypeVar("T")
+_Self = TypeVar("_Self", bound="_Reference")
+
+# What the official SDK writes as the path of a folder that was not made.
+_EMPTY = "::flyte-empty-dir::"
+
+
+class _Reference:
+    __slots__ = ()
+    # What makes the value, in the order in which it is shown.
+    _fields: ClassVar[tuple[str, ...]] = ()
+
+    def _set(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a {type(self).__name__} can't be changed; make another one")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a {type(self).__name__} can't be changed; make another one")
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self._fields)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Reference) or type(other) is not type(self):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self).__name__, self._values()))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in zip(self._fields, self._values()) if value)
+        return f"{type(self).__name__}({shown})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _revive, (type(self), dict(zip(self._fields, self._values())))
+
+    # What can't be changed needs no copy.
+    def __copy__(self: _Self) -> _Self:
+        return self
+
+    def __deepcopy__(self: _Self, memo: object) -> _Self:
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name, as they stand in the JSON of a task's inputs."""
+        return dict(zip(self._fields, self._values()))
+
+
+def _revive(cls: type[_Self], values: dict[str, Any]) -> _Self:
+    return cls(**values)
+
+
+class _Stored(_Reference):
+    __slots__ = ("format", "hash", "name", "path")
+    _fields = ("path", "name", "format", "hash")
+
+    path: str
+    name: str
+    format: str
+    hash: Optional[str]
+
+    def __init__(
+        self,
+        path: Union[str, os.PathLike[str]],
+        *,
+        name: Optional[str] = None,
+        format: str = "",
+        hash: Optional[str] = None,
+    ) -> None:
+        path = os.fspath(path)
+        if not isinstance(path, str):
+            raise TypeError(f"the path of a {type(self).__name__} is a str, not {type(path).__name__}")
+        last = posixpath.basename(path.rstrip("/"))
+        self._set(path=path, name=last if name is None else name, format=format or "", hash=hash or None)
+
+
+class File(_Stored, Generic[T]):
+    """A file in a store. `File[T]` says what is in it, for people; on the wire it is the same.
+
+    Attributes:
+        path: Where it is, such as "s3://bucket/dir/data.csv".
+        name: The last part of the path, unless another one was given.
+        format: What the task calls its format; "" if it doesn't.
+        hash: Stands for the content where results are kept by their inputs; None is the path itself.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def from_existing_remote(cls, remote_path: str, file_cache_key: Optional[str] = None) -> File[T]:
+        """The reference to a file that is there already; `file_cache_key` becomes its `hash`."""
+        return cls(remote_path, hash=file_cache_key)
+
+
+class Dir(_Stored, Generic[T]):
+    """A folder in a store.
+
+    Attributes:
+        path: Where it is, such as "s3://bucket/dir".
+        name: The last part of the path, unless another one was given.
+        format: What the task calls its format; "" if it doesn't.
+        hash: Stands for the content where results are kept by their inputs; None is the path itself.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def from_existing_remote(cls, remote_path: str, dir_cache_key: Optional[str] = None) -> Dir[T]:
+        """The reference to a folder that is there already; `dir_cache_key` becomes its `hash`."""
+        return cls(remote_path, hash=dir_cache_key)
+
+    @classmethod
+    def empty(cls) -> Dir[T]:
+        """What a task gives in place of a folder that it did not make."""
+        return cls(_EMPTY)
+
+    @property
+    def is_empty(self) -> bool:
+        """It stands for no folder at all."""
+        return self.path == _EMPTY
+
+
+class DataFrame(_Reference):
+    """A table in a store.
+
+    Attributes:
+        uri: Where it is, such as "s3://bucket/table"; None if it is not known.
+        format: Such as "parquet"; "" if it is not known.
+        hash: Stands for the content where results are kept by their inputs; None is the uri itself.
+        columns: The type of each column by its name, as far as the task told them, such as `{"age": "int"}`.
+    """
+
+    __slots__ = ("_columns", "format", "hash", "uri")
+    _fields = ("uri", "format", "hash", "columns")
+
+    uri: Optional[str]
+    format: str
+    hash: Optional[str]
+    _columns: tuple[tuple[str, str], ...]
+
+    def __init__(
+        self,
+        uri: Optional[Union[str, os.PathLike[str]]] = None,
+        *,
+        format: Optional[str] = "",
+        hash: Optional[str] = None,
+        columns: Optional[Mapping[str, str]] = None,
+    ) -> None:
+        self._set(
+            uri=None if uri is None else os.fspath(uri),
+            format=format or "",
+            hash=hash or None,
+            _columns=tuple((columns or {}).items()),
+        )
+
+    @classmethod
+    def from_existing_remote(cls, remote_path: str, format: Optional[str] = None) -> DataFrame:
+        """The reference to a table that is there already."""
+        return cls(remote_path, format=format)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The type of each column by its name."""
+        return dict(self._columns)
+
+    # Columns are a dict; equal references are still equal without them.
+    def __hash__(self) -> int:
+        return hash((self.uri, self.format, self.hash))
