@@ -146,6 +146,12 @@ class Deadline:
         """True if the token behind it was canceled."""
         return self.cancel is not None and self.cancel.canceled
 
+    @property
+    def over(self) -> bool:
+        """True if nothing may go on under it: it has expired or was canceled."""
+        cancel, end = self.cancel, self.end
+        return (cancel is not None and cancel.canceled) or (end is not None and self.clock.monotonic() >= end)
+
     def within(self, seconds: Optional[float]) -> Deadline:
         """A deadline that ends `seconds` from now or with this one, whichever comes first."""
         left = self.left()

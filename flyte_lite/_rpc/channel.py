@@ -248,7 +248,8 @@ class _Incoming(Generic[Res]):
             while True:
                 message = reader.next()
                 if message is not None:
-                    _check(deadline, sent=True)
+                    if deadline.over:
+                        _check(deadline, sent=True)
                     yield message
                 elif reader.ended:
                     reader.over(answer.finish())

@@ -38,12 +38,17 @@ class ProtoCodec:
         return message.SerializeToString(deterministic=True) if stable else message.SerializeToString()
 
     def decode(self, body: bytes, kind: type[M]) -> M:
-        from google.protobuf.message import DecodeError
-
         try:
             return kind.FromString(body)
-        except DecodeError as error:
+        except _decode_error() as error:
             raise ValueError(f"not a {kind.DESCRIPTOR.full_name}: {error}") from error
+
+
+def _decode_error() -> type[Exception]:
+    # Only looked for when there is something to catch: an import for each small message of a stream would be felt.
+    from google.protobuf.message import DecodeError
+
+    return DecodeError
 
 
 class JsonCodec:

@@ -17,6 +17,7 @@ TRAILERS = 0x80
 
 PREFIX = struct.Struct(">BI")
 MOST = 0xFFFF_FFFF
+_PREFIX_SIZE, _unpack = PREFIX.size, PREFIX.unpack_from
 
 
 class Envelope(NamedTuple):
@@ -68,16 +69,17 @@ class EnvelopeReader:
 
     def __init__(self, limit: Optional[int] = None) -> None:
         self._limit = limit
-        self._buffer = bytearray()
+        self._buffer = b""
         self._start = 0
+        # What came since, joined when it makes an envelope whole: many small ones in one piece cost no copying, and a
+        # large one in many pieces is copied but once.
+        self._later: list[bytes] = []
+        self._size = 0
 
     def feed(self, piece: bytes) -> None:
         """Take what came."""
-        # Envelopes taken out are only dropped here, so that many small ones in one piece cost no copying.
-        if self._start:
-            del self._buffer[: self._start]
-            self._start = 0
-        self._buffer += piece
+        self._later.append(piece)
+        self._size += len(piece)
 
     def next(self) -> Optional[Envelope]:
         """The next one; None if it is not whole yet.
@@ -85,22 +87,27 @@ class EnvelopeReader:
         Raises:
             AnswerTooLargeError: It is larger than the limit.
         """
-        begin = self._start + PREFIX.size
-        if len(self._buffer) < begin:
-            return None
-        flags, length = PREFIX.unpack_from(self._buffer, self._start)
-        if self._limit is not None and length > self._limit:
-            raise AnswerTooLargeError(f"a message of {length} bytes is over the limit of {self._limit} bytes")
-        end = begin + length
-        if len(self._buffer) < end:
-            return None
-        self._start = end
-        return Envelope(flags, bytes(memoryview(self._buffer)[begin:end]))
+        while True:
+            buffer, start = self._buffer, self._start
+            begin = end = start + _PREFIX_SIZE
+            if begin <= len(buffer):
+                flags, length = _unpack(buffer, start)
+                if self._limit is not None and length > self._limit:
+                    raise AnswerTooLargeError(f"a message of {length} bytes is over the limit of {self._limit} bytes")
+                end += length
+                if end <= len(buffer):
+                    self._start = end
+                    return Envelope(flags, buffer[begin:end])
+            if self.rest < end - start:
+                return None
+            self._buffer = b"".join([buffer[start:], *self._later])
+            self._start = self._size = 0
+            self._later.clear()
 
     @property
     def rest(self) -> int:
         """How many bytes are there that no envelope was made of yet."""
-        return len(self._buffer) - self._start
+        return len(self._buffer) - self._start + self._size
 
     def close(self) -> None:
         """Say that no more will come.
@@ -110,7 +117,7 @@ class EnvelopeReader:
         """
         if not self.rest:
             return
-        if self.rest < PREFIX.size:
+        if self.rest < _PREFIX_SIZE:
             raise EnvelopeCutShort(None, self.rest)
-        _, length = PREFIX.unpack_from(self._buffer, self._start)
-        raise EnvelopeCutShort(length, self.rest - PREFIX.size)
+        _, length = _unpack(self._buffer[self._start :] + b"".join(self._later))
+        raise EnvelopeCutShort(length, self.rest - _PREFIX_SIZE)

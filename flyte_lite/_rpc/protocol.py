@@ -169,6 +169,7 @@ class AnswerReader(Generic[Res]):
     def __init__(self, protocol: Protocol, kind: type[Res], headers: Headers, limit: int) -> None:
         self._protocol = protocol
         self._kind = kind
+        self._decode = protocol.codec.decode
         self._headers = headers
         self._limit = limit
         self._packing = unpacking(headers, protocol.encoding)
@@ -203,7 +204,7 @@ class AnswerReader(Generic[Res]):
                 self._end(self._protocol.end, data)
                 return None
         try:
-            return self._protocol.codec.decode(data, self._kind)
+            return self._decode(data, self._kind)
         except ValueError as error:
             self._fail(f"the answer can't be read: {error}", error)
 

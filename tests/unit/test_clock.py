@@ -47,6 +47,20 @@ def test_none_never_ends() -> None:
     assert (deadline.left(), deadline.expired, deadline.canceled) == (None, False, False)
 
 
+def test_it_is_over_when_it_has_expired_or_was_canceled() -> None:
+    clock, cancel = FakeClock(), Cancel()
+    ending, endless = Deadline(clock, 5), Deadline(clock, None, cancel)
+    assert not ending.over
+    assert not endless.over
+
+    clock.now += 5
+    assert ending.over
+    assert not endless.over
+
+    cancel.cancel()
+    assert endless.over
+
+
 @pytest.mark.parametrize(
     ("outer", "inner", "left"), [(5, 3, 3), (3, 5, 3), (None, 3, 3), (3, None, 3), (None, None, None), (0, 3, 0)]
 )

@@ -84,9 +84,29 @@ def test_bytes_that_end_inside_an_envelope(data: bytes, promised: int, got: int,
     assert (caught.value.promised, caught.value.got) == (promised, got)
 
 
+def test_an_end_inside_an_envelope_that_nobody_asked_for_yet() -> None:
+    reader = EnvelopeReader()
+    for byte in pack(0, b"abc")[:-1]:
+        reader.feed(bytes([byte]))
+
+    with pytest.raises(EnvelopeCutShort, match="promised 3 bytes in enveloped message, got 2 bytes"):
+        reader.close()
+
+
 def test_nothing_at_all_is_a_clean_end() -> None:
     EnvelopeReader().close()
     assert EnvelopeReader().rest == 0
+
+
+def test_a_large_one_in_many_pieces_takes_no_time() -> None:
+    """It is put together once, not with every piece: 16,000 pieces are 64 GB of copying otherwise."""
+    reader = EnvelopeReader()
+    data = pack(0, bytes(8_000_000)) + pack(0, b"next")
+    for start in range(0, len(data), 500):
+        reader.feed(data[start : start + 500])
+        assert start + 500 >= 8_000_005 or reader.next() is None
+
+    assert [len(envelope.data) for envelope in iter(reader.next, None)] == [8_000_000, 4]
 
 
 def test_many_small_ones_in_one_piece_take_no_time() -> None:
