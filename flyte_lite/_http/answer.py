@@ -84,6 +84,8 @@ class OpenAnswer:
         if self._over:
             return b""
         exchange, body = self._exchange, self._body
+        if not exchange.ours:
+            raise errors.ConnectionLostError("this answer came to another process, of which this one is a fork")
         with exchange:
             piece = b""
             while not piece and not body.done:

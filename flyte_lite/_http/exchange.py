@@ -30,6 +30,7 @@ class Exchange:
         idle: Seconds without a byte after which it ends too; None is no such limit.
         secure: Whether its origin speaks TLS.
         connection: What it has of the pool, until that is given back.
+        fresh: True if it was made for this exchange.
         sent: True once a byte of the request itself may have left.
         answered: True once the head of an answer has come.
         outside: True while the caller's own code runs, whose exceptions are not ours to explain.
@@ -45,6 +46,7 @@ class Exchange:
         "answered",
         "connection",
         "deadline",
+        "fresh",
         "idle",
         "outside",
         "secure",
@@ -56,6 +58,7 @@ class Exchange:
         self.idle = idle
         self.secure = secure
         self.connection: Any = None
+        self.fresh = False
         self.sent = False
         self.answered = False
         self.outside = False
@@ -150,8 +153,9 @@ class Exchange:
 
     def detach(self) -> None:
         """The socket is no longer ours: a late abort must not hit whoever gets it from the pool next."""
-        with self._lock:
-            self._sock = None
+        if self.ours:
+            with self._lock:
+                self._sock = None
 
     def drop(self) -> None:
         """The exchange is over, and its connection is not to be used again."""
@@ -163,14 +167,15 @@ class Exchange:
 
     def abort(self) -> None:
         """End the exchange at once, from any thread or signal handler."""
-        with self._lock:
-            self._aborted = True
-            if self._sock is not None and self.ours:
-                _shut(self._sock)
+        self._aborted = True
+        if self.ours:
+            with self._lock:
+                if self._sock is not None:
+                    _shut(self._sock)
 
     @property
     def ours(self) -> bool:
-        """False in a forked child: what it does to the socket, it does to its parent's."""
+        """False in a forked child: what it does to the socket, it does to its parent's, and the lock may be held."""
         return self._pid == os.getpid()
 
     @property

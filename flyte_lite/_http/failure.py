@@ -44,7 +44,7 @@ def explain(error: Exception, exchange: Exchange) -> NoReturn:
         if isinstance(root, ssl.SSLError) and "ALERT" in (root.reason or ""):
             # In TLS 1.3 a server looks at our certificate when we already think that all is well.
             raise refusal("the server", root) from error
-        if isinstance(root, ConnectionError):
+        if isinstance(root, ConnectionError) and exchange.fresh:
             hint = "one that wants a client certificate" if exchange.secure else "a port that wants TLS (https://)"
             raise errors.ConnectionLostError(
                 f"the server hung up without an answer ({root}); {hint} does that too"

@@ -79,6 +79,7 @@ class Pool:
             connection.close()
 
     def _connect(self, exchange: Exchange) -> Any:
+        exchange.fresh = True
         connection = self._maker._new_conn()
         with exchange.connecting():
             # For connections that are not ours, such as those of SOCKS.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -13,9 +14,12 @@ from typing import Any
 
 import pytest
 from chaos_network import Network
+from chaos_server import Peer, well_behaved
 from faults import behave, silent
 
-from flyte_lite.errors import CallTimeoutError
+from flyte_lite._clock import Cancel
+from flyte_lite._http.transport import OpenAnswer
+from flyte_lite.errors import CallTimeoutError, ConnectionLostError
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -74,6 +78,61 @@ def test_a_child_of_a_thread_in_the_middle_of_a_call_can_call(plain: Network) ->
 
     assert _in_a_child(lambda: _expect_ok(plain)) == 0
     stuck.join()
+
+
+def _close(held: list[OpenAnswer], cancel: Cancel) -> None:
+    held[0].close()
+
+
+def _finish(held: list[OpenAnswer], cancel: Cancel) -> None:
+    assert held[0].finish() == b""
+
+
+def _cancel(held: list[OpenAnswer], cancel: Cancel) -> None:
+    cancel.cancel()
+
+
+def _collect(held: list[OpenAnswer], cancel: Cancel) -> None:
+    held.clear()
+    gc.collect()
+
+
+def _read(held: list[OpenAnswer], cancel: Cancel) -> None:
+    with pytest.raises(ConnectionLostError, match="another process"):
+        held[0].read_some()
+
+
+@pytest.mark.parametrize("act", [_close, _finish, _cancel, _collect, _read])
+def test_a_child_can_not_disturb_a_stream_of_its_parents(
+    network: Network, act: Callable[[list[OpenAnswer], Cancel], None]
+) -> None:
+    def serve(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        peer.send_chunk(b"before")
+        assert go_on.wait(10)
+        peer.send_chunk(b"after")
+        peer.send_chunk(b"")
+        well_behaved(peer)
+
+    go_on = threading.Event()
+    network.server.script = serve
+    cancel = Cancel()
+    held = [network.open(10, cancel)]
+    assert held[0].read_some() == b"before"
+    behave(network)
+
+    def work() -> None:
+        act(held, cancel)
+        assert network.call(5).body == b"ok"
+
+    assert _in_a_child(work) == 0
+    go_on.set()
+
+    assert held[0].read_some() == b"after"
+    assert held[0].read_some() == b""
+    assert network.call().body == b"ok"
+    assert network.server.accepted == 2, "the parent still has its own"
 
 
 def _expect_ok(network: Network) -> None:
