@@ -9,7 +9,6 @@ order: every call runs on a thread of a small pool.
 from __future__ import annotations
 
 import sys
-import tempfile
 import threading
 import traceback
 from collections.abc import Iterator
@@ -101,12 +100,10 @@ class Program:
 
     Args:
         wire: The messages.
-        folder: Where certificates may be written.
     """
 
-    def __init__(self, wire: Wire, folder: Path) -> None:
+    def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._folder = folder
         self._lock = threading.Lock()
         self._transports: dict[tuple[bytes, bytes, bytes], Transport] = {}
 
@@ -175,13 +172,9 @@ class Program:
         key = (request.server_tls_cert, creds.cert, creds.key)
         with self._lock:
             if key not in self._transports:
-                self._transports[key] = Transport(self._tls(*key) if key[0] else None)
+                tls = TlsPolicy(ca=key[0], cert=key[1] or None, key=key[2] or None) if key[0] else None
+                self._transports[key] = Transport(tls)
             return self._transports[key]
-
-    def _tls(self, authority: bytes, cert: bytes, key: bytes) -> TlsPolicy:
-        path = self._folder / f"{len(self._transports)}.pem"
-        path.write_bytes(authority)
-        return TlsPolicy(str(path))
 
     def _protocol(self, request: Any) -> Any:
         codec = {"proto": PROTO, "json": JSON}[self._name("Codec", request.codec)]
@@ -224,6 +217,7 @@ def read() -> Optional[bytes]:
 
 def main() -> None:
     wire = Wire(Path(sys.argv[1]).read_bytes())
+    program = Program(wire)
     writing = threading.Lock()
 
     def serve(body: bytes) -> None:
@@ -232,8 +226,7 @@ def main() -> None:
             sys.stdout.buffer.write(len(answer).to_bytes(LENGTH, "big") + answer)
             sys.stdout.buffer.flush()
 
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(THREADS) as pool:
-        program = Program(wire, Path(folder))
+    with ThreadPoolExecutor(THREADS) as pool:
         while True:
             body = read()
             if body is None:
