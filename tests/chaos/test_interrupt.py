@@ -23,7 +23,7 @@ from flyte_lite._http.tls import TlsPolicy
 from flyte_lite._http.origin import Origin
 from flyte_lite._http.transport import Transport
 
-origin, environ, authority, size, by_handler = json.loads(sys.argv[1])
+origin, environ, authority, size, by_handler, streaming = json.loads(sys.argv[1])
 transport = Transport(TlsPolicy(ca_file=authority), environ)
 body = b"x" * size
 cancel = Cancel()
@@ -33,7 +33,11 @@ if by_handler:
 
 def call(seconds, body, cancel=None):
     deadline = Deadline(SYSTEM_CLOCK, seconds, cancel)
-    return transport.exchange("POST", Origin(*origin), "/x", {}, body, deadline, 1 << 20)
+    if not streaming:
+        return transport.exchange("POST", Origin(*origin), "/x", {}, body, deadline, 1 << 20).body
+    pieces = (body[at : at + 100_000] for at in range(0, len(body), 100_000))
+    opened = transport.open("POST", Origin(*origin), "/x", {}, pieces, deadline, idle=15)
+    return b"".join(iter(opened.read_some, b""))
 
 def say(what):
     print(json.dumps([what, time.monotonic()]), flush=True)
@@ -46,20 +50,35 @@ for line in sys.stdin:
         say(type(error).__name__)
     sys.stdin.readline()
     transport.close()
-    say(call(5, b"").body.decode())
+    say(call(5, b"").decode())
     transport.close()
 """
 
 POINTS = ("silent", "trickled body", "last body, then silence", "stalled upload", "stalled handshake", "stalled tunnel")
 
 
-def _interrupted(network: Network, by_handler: bool) -> dict[str, Any]:
+STREAM_POINTS = (
+    "silent",
+    "headers, then silence",
+    "last body, then silence",
+    "trickled endless body",
+    "trickled chunks",
+    "unfinished chunks",
+    "stalled upload",
+    "stalled handshake",
+    "stalled tunnel",
+)
+
+
+def _interrupted(network: Network, by_handler: bool = False, streaming: bool = False) -> dict[str, Any]:
     """Each fault in turn in one child, as an interpreter takes half a second to start."""
     found: dict[str, Any] = {}
+    points = STREAM_POINTS if streaming else POINTS
     for big in (False, True):
-        names = [name for name in POINTS if FAULTS[name].ways in network.way and (len(FAULTS[name].body) > 99) is big]
+        names = [name for name in points if FAULTS[name].ways in network.way and (len(FAULTS[name].body) > 99) is big]
         size = len(FAULTS[names[0]].body)
-        arguments = [list(network.origin), network.environ, str(CERTIFICATES / "authority.pem"), size, by_handler]
+        authority = str(CERTIFICATES / "authority.pem")
+        arguments = [list(network.origin), network.environ, authority, size, by_handler, streaming]
         if by_handler:
             names = names[:1]  # a canceled token stays canceled
         with subprocess.Popen(
@@ -90,7 +109,7 @@ def _interrupted(network: Network, by_handler: bool) -> dict[str, Any]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 def test_ctrl_c_ends_a_stuck_call_at_once_and_the_next_one_works(network: Network) -> None:
-    found = _interrupted(network, by_handler=False)
+    found = _interrupted(network)
 
     assert found == {name: ("KeyboardInterrupt", True, "ok") for name in POINTS if FAULTS[name].ways in network.way}
 
@@ -100,3 +119,12 @@ def test_a_signal_handler_may_cancel_the_call_it_interrupts(plain: Network) -> N
     found = _interrupted(plain, by_handler=True)
 
     assert found == {"silent": ("CanceledError", True, "ok"), "stalled upload": ("CanceledError", True, "ok")}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
+def test_ctrl_c_ends_a_stuck_stream_at_once_and_the_next_one_works(network: Network) -> None:
+    found = _interrupted(network, streaming=True)
+
+    assert found == {
+        name: ("KeyboardInterrupt", True, "ok") for name in STREAM_POINTS if FAULTS[name].ways in network.way
+    }
