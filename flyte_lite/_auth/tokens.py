@@ -1,0 +1,307 @@
+"""Tokens: how long they are good for, and how one refresh serves all threads."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple, NoReturn, Optional, Protocol
+
+from flyte_lite._clock import Cancel, Clock, Deadline
+from flyte_lite.errors import (
+    CallError,
+    CallTimeoutError,
+    CanceledError,
+    Code,
+    FlyteLiteError,
+    UnauthenticatedError,
+)
+
+_log = logging.getLogger("flyte_lite")
+
+# A token is renewed so long before its end, or so large a part of its life if that is less.
+_EARLY_SECONDS = 60.0
+_EARLY_PART = 0.1
+# An early renewal may take so long of a call that could do without, and is left alone for so long if it fails.
+_EARLY_PATIENCE = 10.0
+_EARLY_PAUSE = 15.0
+
+
+class Moment(NamedTuple):
+    """A point in time on both of a machine's clocks: one stands still while it sleeps, the other may be set."""
+
+    monotonic: float
+    wall: float
+
+    @classmethod
+    def now(cls, clock: Clock) -> Moment:
+        """The present."""
+        return cls(clock.monotonic(), clock.time())
+
+    def seconds_until(self, later: Moment) -> float:
+        """What has passed since, by whichever clock says more."""
+        return max(later.monotonic - self.monotonic, later.wall - self.wall)
+
+
+class Token:
+    """What proves who calls, for some time.
+
+    Args:
+        value: Shown with calls as it is.
+        born: When it was asked for.
+        life: Seconds that it is good for from then on; None if nobody said.
+        refresh: What gets the next one without asking anybody; None if nothing does.
+    """
+
+    __slots__ = ("_born", "_life", "refresh", "value")
+
+    def __init__(
+        self, value: str, born: Moment, *, life: Optional[float] = None, refresh: Optional[str] = None
+    ) -> None:
+        self.value = value
+        self.refresh = refresh
+        self._born = born
+        self._life = life
+
+    def __repr__(self) -> str:
+        return "Token(...)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a token is not pickled")
+
+    def left(self, now: Moment) -> Optional[float]:
+        """Seconds that it is still good for; None if nobody knows."""
+        return None if self._life is None else self._life - self._born.seconds_until(now)
+
+    def good(self, now: Moment) -> bool:
+        """False once its time is over."""
+        left = self.left(now)
+        return left is None or left > 0
+
+    def aging(self, now: Moment) -> bool:
+        """True if its end is so near that the next one is due."""
+        left = self.left(now)
+        return left is not None and self._life is not None and left <= min(_EARLY_SECONDS, _EARLY_PART * self._life)
+
+
+class TokenSource(Protocol):
+    """Where tokens come from. Asked by one thread at a time."""
+
+    def fetch(self, old: Optional[Token], deadline: Deadline) -> Token:
+        """A token; `old` is the one it replaces.
+
+        Raises:
+            FlyteLiteError: There is none.
+        """
+        ...
+
+    def quiet(self, old: Token) -> bool:
+        """True if the next token comes without asking a person."""
+        ...
+
+
+class Header(Protocol):
+    """Which header takes the token."""
+
+    def name(self, deadline: Deadline) -> str:
+        """Its name, in lower case."""
+        ...
+
+    def reconsider(self, deadline: Deadline) -> bool:
+        """A token was refused under that name; True if it turns out to be another one."""
+        ...
+
+
+class _Flight:
+    """A renewal under way, which others wait for.
+
+    Attributes:
+        landed: Canceled once it is over.
+        thread: Who makes it.
+        error: Why it failed, if that would be so for everybody.
+    """
+
+    __slots__ = ("error", "landed", "thread")
+
+    def __init__(self) -> None:
+        self.landed = Cancel()
+        self.thread = threading.get_ident()
+        self.error: Optional[FlyteLiteError] = None
+
+    def wait(self, deadline: Deadline) -> None:
+        woken: SimpleQueue[None] = SimpleQueue()
+
+        def wake() -> None:
+            woken.put(None)
+
+        tokens = [token for token in (self.landed, deadline.cancel) if token is not None]
+        for token in tokens:
+            token.subscribe(wake)
+        left = deadline.left()
+        try:
+            woken.get(timeout=None if left is None else min(left, threading.TIMEOUT_MAX))
+        except Empty:
+            raise CallTimeoutError(
+                f"another thread was not done with signing in within {deadline.seconds:g} s; give it more with "
+                "timeout=",
+                Code.DEADLINE_EXCEEDED,
+                sent=False,
+            ) from None
+        finally:
+            for token in tokens:
+                token.unsubscribe(wake)
+        if deadline.canceled:
+            raise CanceledError("the call was canceled", Code.CANCELED, sent=False)
+
+
+class TokenCredentials:
+    """A bearer token with each call, renewed a little before its end or when it is refused.
+
+    One thread renews, the others wait for it within their own deadlines, or go on with a token that is still good. No
+    lock is held meanwhile: one that a fork copies would never open again.
+
+    Args:
+        source: Where tokens come from.
+        header: What takes them.
+        clock: What their life is measured on.
+        eager: False shows nothing until a server asks for it.
+        token: To begin with.
+    """
+
+    def __init__(
+        self,
+        source: TokenSource,
+        header: Header,
+        clock: Clock,
+        *,
+        eager: bool = True,
+        token: Optional[Token] = None,
+    ) -> None:
+        self._source = source
+        self._header = header
+        self._clock = clock
+        self._wanted = eager or token is not None
+        # Which token in a row, and the token: replaced in one step.
+        self._state: tuple[int, Optional[Token]] = (0, token)
+        self._flights: dict[tuple[int, int], _Flight] = {}
+        self._not_early_before = float("-inf")
+
+    def headers(self, deadline: Deadline) -> Mapping[str, str]:
+        """See `Credentials`; fetches a token if there is none that is good."""
+        generation, token = self._state
+        if token is None and not self._wanted:
+            return {}
+        now = Moment.now(self._clock)
+        if token is None or not token.good(now):
+            token = self._renewed(generation, deadline)
+        elif token.aging(now):
+            token = self._renewed_early(generation, token, deadline)
+        return self._shown(token, deadline)
+
+    def refused(self, sent: Mapping[str, str], deadline: Deadline) -> bool:
+        """See `Credentials`; fetches another token, unless somebody already has."""
+        generation, token = self._state
+        self._wanted = True
+        if token is not None:
+            if not _part_of(self._shown(token, deadline), sent):
+                return True
+            if self._header.reconsider(deadline):
+                return True
+        token = self._renewed(generation, deadline)
+        return not _part_of(self._shown(token, deadline), sent)
+
+    def _shown(self, token: Token, deadline: Deadline) -> dict[str, str]:
+        return {self._header.name(deadline): f"Bearer {token.value}"}
+
+    def _renewed_early(self, generation: int, token: Token, deadline: Deadline) -> Token:
+        now = self._clock.monotonic()
+        if now < self._not_early_before or (os.getpid(), generation) in self._flights or not self._source.quiet(token):
+            return token
+        left = deadline.left()
+        patience = _EARLY_PATIENCE if left is None else min(_EARLY_PATIENCE, left / 2)
+        try:
+            return self._renewed(generation, deadline.within(patience))
+        except FlyteLiteError as error:
+            if deadline.canceled:
+                raise
+            self._not_early_before = self._clock.monotonic() + _EARLY_PAUSE
+            _log.debug("the token could not be renewed early, and is still good: %s", type(error).__name__)
+            return token
+
+    def _renewed(self, generation: int, deadline: Deadline) -> Token:
+        """The token that follows the one of this generation, fetched by this thread or by another."""
+        # The process too: what a thread of the parent was about, a child will never see the end of.
+        key = (os.getpid(), generation)
+        while True:
+            current, token = self._state
+            if current != generation and token is not None:
+                return token
+            flight = _Flight()
+            first = self._flights.setdefault(key, flight)
+            if first is flight:
+                return self._lead(key, flight, deadline)
+            if first.thread == flight.thread:
+                raise UnauthenticatedError(
+                    "a token is needed to make the token: what makes it must not call through this client",
+                    Code.UNAUTHENTICATED,
+                    sent=False,
+                )
+            first.wait(deadline)
+            if first.error is not None:
+                # Each thread its own: calls write into their errors how they went.
+                raise copy.copy(first.error) from first.error
+
+    def _lead(self, key: tuple[int, int], flight: _Flight, deadline: Deadline) -> Token:
+        generation = key[1]
+        try:
+            current, old = self._state
+            if current != generation and old is not None:
+                return old
+            token = self._source.fetch(old, deadline)
+            self._state = (generation + 1, token)
+            self._not_early_before = float("-inf")
+            if _log.isEnabledFor(logging.DEBUG):
+                left = token.left(Moment.now(self._clock))
+                _log.debug("a new token, good for %s", "nobody said how long" if left is None else f"{left:.0f} s")
+            return token
+        except FlyteLiteError as error:
+            # Whoever waits may have more time, and is not canceled.
+            if not isinstance(error, (CallTimeoutError, CanceledError)):
+                flight.error = error
+            raise
+        finally:
+            self._flights.pop(key, None)
+            flight.landed.cancel()
+
+
+class Together:
+    """Several credentials at once, such as one for the server and one for the proxy before it."""
+
+    def __init__(self, *credentials: Any) -> None:
+        self._credentials = credentials
+
+    def headers(self, deadline: Deadline) -> Mapping[str, str]:
+        """See `Credentials`."""
+        return {name: value for each in self._credentials for name, value in each.headers(deadline).items()}
+
+    def refused(self, sent: Mapping[str, str], deadline: Deadline) -> bool:
+        """See `Credentials`; nobody says which was meant, so each is renewed."""
+        renewed = [each.refused(sent, deadline) for each in self._credentials]
+        return any(renewed)
+
+
+def _part_of(shown: Mapping[str, str], sent: Mapping[str, str]) -> bool:
+    return all(sent.get(name) == value for name, value in shown.items())
+
+
+def unsent(error: CallError, doing: str) -> CallError:
+    """The same error as that of a call that could not even begin, saying what was being done."""
+    error.message = f"{doing}: {error.message}"
+    error.args = (error.message,)
+    error.sent = False
+    # A cookie of an identity provider is nobody's business; when to come again is.
+    error.headers = {name: values for name, values in error.headers.items() if name in ("retry-after", "date")}
+    return error
