@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Optional, Union
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Optional, Union
+from urllib.parse import parse_qsl
 
 from flyte_lite._clock import Cancel, Deadline
 from flyte_lite._http.origin import Origin
+from flyte_lite._http.transport import Answer as HttpAnswer
 from flyte_lite._rpc.call import Reply
 from flyte_lite._rpc.method import Method
 from flyte_lite._session import Scope, Session
@@ -92,3 +95,69 @@ class FakeChannel:
     def session(self, timeout: Optional[float] = 30.0, cancel: Optional[Cancel] = None) -> Session:
         """A session over this channel, for project p in domain d."""
         return Session(self, Scope("", "p", "d"), "http://console", timeout=timeout, cancel=cancel)  # type: ignore[arg-type]
+
+
+class FakeWeb:
+    """Stands where the network is: answers by address, keeps what was asked, and lets no time pass by itself.
+
+    Attributes:
+        asked: Address, form and headers (by lower-case name) of each request, in order.
+    """
+
+    def __init__(self, clock: Optional[FakeClock] = None) -> None:
+        self.clock = clock or FakeClock()
+        self.asked: list[WebRequest] = []
+        self._answers: dict[str, list[WebAnswer]] = {}
+
+    def on(self, url: str, *answers: WebAnswer) -> FakeWeb:
+        """Answer an address (without its query) with these, in this order; the last one is repeated for ever."""
+        self._answers[url] = list(answers)
+        return self
+
+    def exchange(
+        self,
+        method: str,
+        origin: Origin,
+        target: str,
+        headers: Mapping[str, Any],
+        body: Optional[bytes],
+        deadline: Deadline,
+        limit: int,
+    ) -> HttpAnswer:
+        usual = origin.port == (443 if origin.scheme == "https" else 80)
+        path, _, query = target.partition("?")
+        url = f"{origin.scheme}://{origin.host}{'' if usual else f':{origin.port}'}{path}"
+        kept = {name.lower(): value for name, value in headers.items()}
+        is_form = kept.get("content-type") == "application/x-www-form-urlencoded"
+        form = dict(parse_qsl((body or b"").decode(), keep_blank_values=True)) if is_form else {}
+        self.asked.append(WebRequest(method, url, query, form, kept, deadline))
+        answers = self._answers.get(url, [HttpAnswer(404, "Not Found", {}, b"")])
+        answer = answers[0] if len(answers) == 1 else answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, dict):
+            answer = web_answer(answer)
+        assert isinstance(answer, HttpAnswer)
+        return answer
+
+    def requests(self, url: str) -> list[WebRequest]:
+        """Those to one address."""
+        return [request for request in self.asked if request.url == url]
+
+
+class WebRequest(NamedTuple):
+    method: str
+    url: str
+    query: str
+    form: dict[str, str]
+    headers: dict[str, Any]
+    deadline: Deadline
+
+
+def web_answer(fields: Any, status: int = 200, reason: str = "OK", **headers: str) -> HttpAnswer:
+    """An answer in JSON."""
+    kept = {name.replace("_", "-"): [value] for name, value in headers.items()}
+    return HttpAnswer(status, reason, {"content-type": ["application/json"], **kept}, json.dumps(fields).encode())
+
+
+WebAnswer = Union[HttpAnswer, dict[str, Any], Exception]
