@@ -1,0 +1,180 @@
+"""Tokens that a command prints, such as `gcloud auth print-identity-token`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+from flyte_lite._auth.given import token_of
+from flyte_lite._auth.provider import shown
+from flyte_lite._auth.tokens import Moment, Token
+from flyte_lite._clock import Deadline
+from flyte_lite.errors import CallTimeoutError, CanceledError, Code, ConfigError, UnauthenticatedError
+
+DEFAULT_SECONDS = 60.0
+_MOST = 1024 * 1024
+# How often it is looked whether the command has ended, though something that it started still has its output open.
+_LOOK = 0.1
+
+
+class Command:
+    """A command whose output is a token.
+
+    Args:
+        argv: The program and its arguments; no shell reads them.
+        environ: Added to ours.
+        seconds: The most that it may take, if the call's deadline is not sooner.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        environ: Optional[Mapping[str, str]] = None,
+        seconds: float = DEFAULT_SECONDS,
+    ) -> None:
+        if isinstance(argv, str) or not argv or not all(isinstance(word, str) for word in argv):
+            raise ConfigError("a command is a list of words, such as ['gcloud', 'auth', 'print-identity-token']")
+        self._argv = list(argv)
+        self._environ = dict(environ or {})
+        self._seconds = seconds
+
+    def __repr__(self) -> str:
+        # No arguments: people put secrets there.
+        return f"Command({self._name})"
+
+    @property
+    def _name(self) -> str:
+        return shown(Path(self._argv[0]).name)
+
+    def quiet(self, old: Token) -> bool:
+        """See `TokenSource`."""
+        return True
+
+    def fetch(self, old: Optional[Token], deadline: Deadline) -> Token:
+        """See `TokenSource`."""
+        now = Moment.now(deadline.clock)
+        status, printed, said = self._run(deadline)
+        text = printed.decode("utf-8", "replace").strip()
+        known = [*text.split(), *(() if old is None else (old.value,))]
+        complaint = shown(said.decode("utf-8", "replace"), [word for word in known if len(word) > 3])
+        on_stderr = f"; it said on stderr: {complaint}" if complaint else ""
+        if status:
+            how = f"exit status {status}" if status > 0 else f"signal {-status}"
+            raise UnauthenticatedError(
+                f"the command {self._name} gave no token: it ended with {how}{on_stderr}",
+                Code.UNAUTHENTICATED,
+                sent=False,
+            )
+        token = token_of(text, now)
+        if token is None:
+            raise UnauthenticatedError(
+                f"the command {self._name} gave no token: it printed "
+                f"{'nothing' if not text else f'{len(printed)} bytes that no header can carry'}{on_stderr}",
+                Code.UNAUTHENTICATED,
+                sent=False,
+            )
+        return token
+
+    def _run(self, deadline: Deadline) -> tuple[int, bytes, bytes]:
+        limit = deadline.within(self._seconds)
+        try:
+            process = subprocess.Popen(  # noqa: S603 - it is the caller's, and no shell is in it
+                self._argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, **self._environ},
+                # A group of its own, so that what it starts can be ended with it.
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "its words hold a NUL"
+            raise ConfigError(f"the command {self._name} can't be started: {reason}") from None
+        try:
+            printed, said = self._output(process, limit)
+            if printed is None:
+                if deadline.canceled:
+                    raise CanceledError("the call was canceled", Code.CANCELED, sent=False)
+                raise CallTimeoutError(
+                    f"the command {self._name} printed no token within {limit.seconds:g} s",
+                    Code.DEADLINE_EXCEEDED,
+                    sent=False,
+                )
+            return process.wait(), printed, said
+        except BaseException:
+            # Ctrl-C too: it does not reach a group of its own.
+            _kill(process)
+            raise
+        finally:
+            for pipe in (process.stdout, process.stderr):
+                assert pipe is not None
+                pipe.close()
+
+    def _output(self, process: subprocess.Popen[bytes], limit: Deadline) -> tuple[Optional[bytes], bytes]:
+        """What it prints until it ends, on stdout and stderr; None if it does not end in time."""
+        woken, wake = socket.socketpair()
+        with woken, wake, selectors.DefaultSelector() as selector:
+            wake.setblocking(False)
+
+            def cancel() -> None:
+                with contextlib.suppress(OSError):
+                    wake.send(b"x")
+
+            came: dict[Any, bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
+            for output in came:
+                os.set_blocking(output.fileno(), False)
+                selector.register(output, selectors.EVENT_READ)
+            selector.register(woken, selectors.EVENT_READ)
+            if limit.cancel is not None:
+                limit.cancel.subscribe(cancel)
+            try:
+                over = False
+                while not over:
+                    left = limit.left()
+                    if limit.canceled or left == 0.0:
+                        return None, b""
+                    # Once it has ended, what is there is all: who holds its output open now is somebody else.
+                    pause = _LOOK if left is None else min(left, _LOOK)
+                    if len(selector.get_map()) == 1:
+                        with contextlib.suppress(subprocess.TimeoutExpired):
+                            process.wait(pause)
+                    over = process.poll() is not None
+                    ready = selector.select(0 if over else pause)
+                    for key, _ in ready:
+                        pipe: Any = key.fileobj
+                        if pipe in came and not _read(pipe, came[pipe], to_end=over):
+                            selector.unregister(pipe)
+            finally:
+                if limit.cancel is not None:
+                    limit.cancel.unsubscribe(cancel)
+            return bytes(came[process.stdout]), bytes(came[process.stderr])
+
+
+def _read(pipe: Any, into: bytearray, *, to_end: bool) -> bool:
+    """Take what is there; False at its end. What is too much is read and thrown away."""
+    while True:
+        try:
+            piece = os.read(pipe.fileno(), 65536)
+        except BlockingIOError:
+            return True
+        into += piece[: _MOST - len(into)]
+        if not piece:
+            return False
+        if not to_end:
+            return True
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    # Once it was waited for, its number may be another's.
+    if process.returncode is None:
+        with contextlib.suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,0 +1,153 @@
+"""Tokens for a person with another device: a code to type in there (RFC 8628)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+from urllib.parse import urlsplit
+
+from flyte_lite._auth.client_credentials import ClientProof, refreshed
+from flyte_lite._auth.discovery import ClientConfig, Discovery
+from flyte_lite._auth.person import Person
+from flyte_lite._auth.provider import IdentityProvider, ProviderAnswer, shown
+from flyte_lite._auth.tokens import Moment, Token
+from flyte_lite._clock import Deadline
+from flyte_lite.errors import (
+    CallError,
+    CallTimeoutError,
+    CanceledError,
+    Code,
+    ConnectFailedError,
+    ConnectionLostError,
+    EndpointError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+
+_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+# What RFC 8628 §3.5 has where nobody says otherwise, and what it adds when told to slow down.
+_INTERVAL = 5.0
+_SLOWER = 5.0
+_LIFE = 600.0
+# One answer that does not come must not cost all of the time that there is.
+_PATIENCE = 30.0
+
+
+class _Pending(NamedTuple):
+    code: str
+    prompt: str
+    interval: float
+    born: Moment
+    life: float
+
+
+class DeviceCode:
+    """The flow of a person who signs in elsewhere. A code outlives the call that asked for it, and serves the next."""
+
+    def __init__(self, provider: IdentityProvider, discovery: Discovery, proof: ClientProof, person: Person) -> None:
+        self._provider = provider
+        self._discovery = discovery
+        self._proof = proof
+        self._person = person
+        self._pending: Optional[_Pending] = None
+
+    def quiet(self, old: Token) -> bool:
+        """See `TokenSource`."""
+        return old.refresh is not None
+
+    def fetch(self, old: Optional[Token], deadline: Deadline) -> Token:
+        """See `TokenSource`."""
+        config = self._discovery.config(deadline)
+        token = None if old is None else refreshed(self._provider, config, self._proof, old, deadline)
+        if token is not None:
+            return token
+        self._person.need("a device code is to be typed in")
+        pending = self._pending
+        if pending is None or pending.born.seconds_until(Moment.now(deadline.clock)) >= pending.life:
+            pending = self._ask(config, deadline)
+        # Kept until it is used up: who approves it a little too late for one call has done so for the next.
+        self._pending = pending
+        self._person.tell(pending.prompt)
+        return self._poll(config, pending, deadline)
+
+    def _ask(self, config: ClientConfig, deadline: Deadline) -> _Pending:
+        if not config.device_authorization_endpoint:
+            raise UnauthenticatedError(
+                "the identity provider gives no device codes (it names no device_authorization_endpoint)",
+                Code.UNAUTHENTICATED,
+                sent=False,
+            )
+        fields, authorization, secrets = self._proof.of(config)
+        form = {"scope": config.scope, "audience": config.audience, **fields}
+        answer = self._provider.post(
+            config.device_authorization_endpoint, form, deadline, authorization=authorization, secrets=secrets
+        )
+        if answer.error:
+            raise answer.refusal("no device code")
+        code, typed = answer.text("device_code"), answer.text("user_code")
+        # Google's name for it is older than the RFC.
+        page = answer.text("verification_uri") or answer.text("verification_url")
+        if not code or not typed or urlsplit(page).scheme not in ("http", "https"):
+            raise EndpointError(
+                f"the answer of {answer.url} lacks a device_code, a user_code or a verification_uri", Code.INTERNAL
+            )
+        complete = answer.text("verification_uri_complete")
+        where = complete if urlsplit(complete).scheme in ("http", "https") else page
+        prompt = f"To sign in, open {shown(where)} and enter the code {shown(typed)}"
+        if where != page:
+            prompt = f"To sign in, open {shown(where)} and check that it shows the code {shown(typed)}"
+        return _Pending(
+            code, prompt, answer.seconds("interval") or _INTERVAL, answer.born, answer.seconds("expires_in") or _LIFE
+        )
+
+    def _poll(self, config: ClientConfig, pending: _Pending, deadline: Deadline) -> Token:
+        interval = pending.interval
+        fields, authorization, secrets = self._proof.of(config)
+        form = {"grant_type": _GRANT, "device_code": pending.code, **fields}
+        while True:
+            left = deadline.left()
+            deadline.sleep(interval if left is None else min(interval, left))
+            if deadline.canceled:
+                raise CanceledError("signing in was canceled", Code.CANCELED, sent=False)
+            if deadline.expired:
+                raise CallTimeoutError(
+                    f"nobody entered the device code within {deadline.seconds:g} s; give it more with timeout=, or "
+                    "call again, as the code is still good",
+                    Code.DEADLINE_EXCEEDED,
+                    sent=False,
+                )
+            try:
+                answer = self._provider.post(
+                    config.token_endpoint,
+                    form,
+                    deadline.within(_PATIENCE),
+                    authorization=authorization,
+                    secrets=(*secrets, pending.code),
+                )
+            except CallError as error:
+                if not _passing(error) or deadline.expired:
+                    raise
+                if isinstance(error, CallTimeoutError):
+                    interval *= 2  # as RFC 8628 §3.5 wants it
+            else:
+                if answer.error not in ("authorization_pending", "slow_down"):
+                    return self._settled(answer)
+                if answer.error == "slow_down":
+                    interval += _SLOWER
+            if pending.born.seconds_until(Moment.now(deadline.clock)) >= pending.life:
+                self._pending = None
+                raise UnauthenticatedError(
+                    "the device code was not entered while it was good", Code.UNAUTHENTICATED, sent=False
+                )
+
+    def _settled(self, answer: ProviderAnswer) -> Token:
+        self._pending = None
+        if answer.error == "expired_token":
+            raise answer.refusal("the device code was not entered while it was good")
+        if answer.error == "access_denied":
+            raise answer.refusal("signing in was declined")
+        return answer.token()
+
+
+def _passing(error: CallError) -> bool:
+    """True for what has nothing to do with the code: who approved it must not have done so for nothing."""
+    return isinstance(error, (CallTimeoutError, ConnectFailedError, ConnectionLostError, UnavailableError))

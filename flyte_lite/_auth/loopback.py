@@ -1,0 +1,220 @@
+"""Where a browser comes back to after a sign-in: a web server of this machine, for one answer (RFC 8252 §7.3).
+
+No thread: it listens while somebody waits for the answer, within that one's deadline.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+from collections.abc import Callable
+from html import escape
+from typing import Any, Optional
+from urllib.parse import parse_qsl, urlsplit
+
+from flyte_lite._auth.provider import is_loopback
+from flyte_lite._clock import Deadline
+from flyte_lite.errors import CallTimeoutError, CanceledError, Code, ConfigError
+
+_MOST_HEAD = 32 * 1024
+# Browsers open connections that they may never use.
+_MOST_CONNECTIONS = 32
+_LONGEST_WAIT = 1e6  # seconds; select takes no more than some weeks
+_PAGE = """<!doctype html><html><head><meta charset="utf-8"><title>flyte_lite</title></head>
+<body style="font-family: sans-serif; margin: 4em"><h1>{title}</h1><p>{text}</p></body></html>
+"""
+
+Reply = tuple[int, str, str]
+"""Status, title and text of a page."""
+
+
+class Loopback:
+    """A web server that waits for one request. Use it with `with`.
+
+    Args:
+        redirect_uri: Such as http://localhost:53593/callback; without a port, a free one is taken.
+
+    Attributes:
+        redirect_uri: With the port.
+
+    Raises:
+        ConfigError: It is no address of this machine, or its port is taken.
+    """
+
+    def __init__(self, redirect_uri: str) -> None:
+        try:
+            parts = urlsplit(redirect_uri)
+            host, port = parts.hostname or "", parts.port or 0
+        except ValueError:
+            host, port = "", 0
+        if not is_loopback(host) or parts.scheme != "http" or parts.query or parts.fragment:
+            raise ConfigError(
+                "signing in with a browser needs a redirect_uri of this machine, such as http://localhost:53593/callback"
+                f"; the server names {redirect_uri[:80]!r}. Give another one with redirect_uri=, or use "
+                'auth_type="DeviceFlow"'
+            )
+        self._path = parts.path or "/"
+        self._selector = selectors.DefaultSelector()
+        self._listeners = _listen(host, port, redirect_uri)
+        port = self._listeners[0].getsockname()[1]
+        self.redirect_uri = parts._replace(netloc=f"[{host}]:{port}" if ":" in host else f"{host}:{port}").geturl()
+        self._heads: dict[socket.socket, bytes] = {}
+
+    def __enter__(self) -> Loopback:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        for sock in (*self._listeners, *self._heads):
+            sock.close()
+        self._selector.close()
+
+    def wait(self, judge: Callable[[dict[str, str]], tuple[bool, Reply]], deadline: Deadline) -> dict[str, str]:
+        """The parameters of the request that `judge` takes for the one; any others are answered and forgotten.
+
+        Args:
+            judge: Gets the parameters; says whether they are what was waited for, and what to show in the browser.
+
+        Raises:
+            CallTimeoutError, CanceledError: It did not come.
+        """
+        woken, wake = socket.socketpair()
+        with woken, wake:
+            wake.setblocking(False)
+
+            def cancel() -> None:
+                with contextlib.suppress(OSError):
+                    wake.send(b"x")
+
+            for sock in (*self._listeners, woken):
+                sock.setblocking(False)
+                self._selector.register(sock, selectors.EVENT_READ)
+            if deadline.cancel is not None:
+                deadline.cancel.subscribe(cancel)
+            try:
+                while True:
+                    found = self._next(judge, deadline)
+                    if found is not None:
+                        return found
+            finally:
+                if deadline.cancel is not None:
+                    deadline.cancel.unsubscribe(cancel)
+                for sock in (*self._listeners, woken):
+                    self._selector.unregister(sock)
+
+    def _next(
+        self, judge: Callable[[dict[str, str]], tuple[bool, Reply]], deadline: Deadline
+    ) -> Optional[dict[str, str]]:
+        if deadline.canceled:
+            raise CanceledError("signing in was canceled", Code.CANCELED, sent=False)
+        left = deadline.left()
+        if left == 0.0:
+            raise CallTimeoutError(
+                f"nobody signed in with the browser within {deadline.seconds:g} s; give it more with timeout=",
+                Code.DEADLINE_EXCEEDED,
+                sent=False,
+            )
+        for key, _ in self._selector.select(_LONGEST_WAIT if left is None else min(left, _LONGEST_WAIT)):
+            sock: Any = key.fileobj
+            if sock in self._listeners:
+                self._accept(sock)
+            elif sock in self._heads:
+                found = self._read(sock, judge)
+                if found is not None:
+                    return found
+        return None
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            sock, _ = listener.accept()
+            sock.setblocking(False)
+            if len(self._heads) >= _MOST_CONNECTIONS:
+                self._drop(next(iter(self._heads)))
+            self._heads[sock] = b""
+            self._selector.register(sock, selectors.EVENT_READ)
+
+    def _drop(self, sock: socket.socket) -> None:
+        del self._heads[sock]
+        self._selector.unregister(sock)
+        sock.close()
+
+    def _read(
+        self, sock: socket.socket, judge: Callable[[dict[str, str]], tuple[bool, Reply]]
+    ) -> Optional[dict[str, str]]:
+        try:
+            piece = sock.recv(8192)
+        except BlockingIOError:
+            return None
+        except OSError:
+            piece = b""
+        head = self._heads[sock] = self._heads[sock] + piece
+        if not piece or len(head) > _MOST_HEAD:
+            self._drop(sock)
+            return None
+        if b"\r\n\r\n" not in head:
+            return None
+        taken, parameters, reply = self._judged(head, judge)
+        with contextlib.suppress(OSError):
+            sock.setblocking(True)
+            sock.settimeout(1.0)
+            sock.sendall(_page(reply))
+            sock.shutdown(socket.SHUT_WR)
+        self._drop(sock)
+        return parameters if taken else None
+
+    def _judged(
+        self, head: bytes, judge: Callable[[dict[str, str]], tuple[bool, Reply]]
+    ) -> tuple[bool, dict[str, str], Reply]:
+        line, *fields = head.decode("latin-1").split("\r\n")
+        method, _, rest = line.partition(" ")
+        path, _, query = rest.partition(" ")[0].partition("?")
+        # A page of another site may make a name of its own lead here.
+        host = next((field[5:].strip() for field in fields if field[:5].lower() == "host:"), "")
+        if path.rstrip("/") != self._path.rstrip("/") or not is_loopback(urlsplit(f"//{host}").hostname or ""):
+            return False, {}, (404, "Not found", "This is where a sign-in ends, and nothing else.")
+        if method != "GET":
+            return False, {}, (405, "Not allowed", "A sign-in ends with GET.")
+        pairs = parse_qsl(query, keep_blank_values=True)
+        parameters = dict(pairs)
+        if len(parameters) != len(pairs):
+            return False, {}, (400, "Not valid", "A parameter came more than once.")
+        taken, reply = judge(parameters)
+        return taken, parameters, reply
+
+
+def _listen(host: str, port: int, redirect_uri: str) -> list[socket.socket]:
+    # A browser may take localhost for either.
+    addresses = ["127.0.0.1", "::1"] if host == "localhost" else [host]
+    listeners: list[socket.socket] = []
+    problem: Optional[OSError] = None
+    for address in addresses:
+        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((address, port))
+            sock.listen(16)
+        except OSError as error:
+            sock.close()
+            problem = problem or error
+            # Somebody else there would get what is meant for us.
+            if address == addresses[0]:
+                break
+        else:
+            listeners.append(sock)
+            port = sock.getsockname()[1]
+    if not listeners:
+        raise ConfigError(
+            f"the browser is to come back to {redirect_uri}, and that port can't be used: {problem}. Is another "
+            'sign-in under way? Give another one with redirect_uri=, or use auth_type="DeviceFlow"'
+        )
+    return listeners
+
+
+def _page(reply: Reply) -> bytes:
+    status, title, text = reply
+    body = _PAGE.format(title=escape(title), text=escape(text)).encode()
+    return (
+        f"HTTP/1.1 {status} {title}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
+        "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\n"
+        "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\nConnection: close\r\n\r\n"
+    ).encode() + body

@@ -1,0 +1,94 @@
+"""Somebody who can be asked to sign in, or the reason why there is nobody."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Optional
+
+from flyte_lite import _console
+from flyte_lite.errors import Code, UnauthenticatedError
+
+_HELP = (
+    "Give create_channel() what needs nobody: api_key= (or set FLYTE_API_KEY), client_id= and client_secret=, command= "
+    "or token="
+)
+
+
+def _on_terminal() -> bool:
+    # A notebook's kernel has no terminal, and somebody who reads what it prints.
+    return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
+
+
+def _browse(url: str) -> bool:
+    """Show a page in a browser that has a window; one that takes the terminal would keep us from listening."""
+    if sys.platform.startswith("linux") and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):
+        return False
+    import webbrowser
+
+    try:
+        return webbrowser.open_new_tab(url)
+    except (webbrowser.Error, OSError):
+        return False
+
+
+def _tell(text: str) -> None:
+    # stderr, so that it never mixes with a script's own output.
+    _console.say(text, to=sys.stderr)
+
+
+class Person:
+    """See the module.
+
+    Args:
+        asked: True starts a sign-in wherever we are, False nowhere, None where somebody can answer.
+        environ: Where CI and AWS Lambda are told.
+        on_terminal: Whether somebody reads what we print.
+        tell: Prints a line for them.
+        browse: Shows them a page; False if there is no browser.
+    """
+
+    def __init__(
+        self,
+        asked: Optional[bool] = None,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        on_terminal: Callable[[], bool] = _on_terminal,
+        tell: Callable[[str], None] = _tell,
+        browse: Callable[[str], bool] = _browse,
+    ) -> None:
+        self._asked = asked
+        self._environ = environ
+        self._on_terminal = on_terminal
+        self.tell = tell
+        self.browse = browse
+
+    def __repr__(self) -> str:
+        return f"Person({self.absence() or 'present'})"
+
+    def absence(self) -> str:
+        """Why nobody can answer; "" if somebody can."""
+        if self._asked is not None:
+            return "" if self._asked else "interactive=False"
+        if self._environ.get("AWS_LAMBDA_FUNCTION_NAME"):
+            return "this is AWS Lambda"
+        if self._environ.get("CI", "").lower() not in ("", "0", "false", "no"):
+            return "the environment variable CI is set"
+        return "" if self._on_terminal() else "stderr is no terminal"
+
+    def need(self, why: str) -> None:
+        """Go on only if somebody can answer.
+
+        Args:
+            why: What they are needed for.
+
+        Raises:
+            UnauthenticatedError: Nobody can.
+        """
+        absence = self.absence()
+        if absence:
+            asked = "" if self._asked is False else "; interactive=True asks all the same"
+            raise UnauthenticatedError(
+                f"{why}, and nobody can sign in here ({absence}). {_HELP}{asked}", Code.UNAUTHENTICATED, sent=False
+            )

@@ -1,0 +1,435 @@
+"""Each flow's rules, on a clock that turns when told and a provider that answers by table."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, Optional
+
+import pytest
+from fakes import FakeClock, FakeWeb, web_answer
+
+from flyte_lite import errors
+from flyte_lite._auth.client_credentials import ClientCredentials, ClientProof, Secret
+from flyte_lite._auth.device_code import DeviceCode
+from flyte_lite._auth.discovery import ClientConfig
+from flyte_lite._auth.given import GivenToken
+from flyte_lite._auth.passthrough import Passthrough, auth_metadata
+from flyte_lite._auth.person import Person
+from flyte_lite._auth.pkce import Pkce
+from flyte_lite._auth.provider import IdentityProvider
+from flyte_lite._auth.tokens import Moment, Token
+from flyte_lite._clock import Cancel, Deadline
+from flyte_lite._http.origin import Origin
+from flyte_lite.errors import Code
+
+TOKEN = "https://idp.example/token"
+DEVICE = "https://idp.example/device"
+CONFIG = ClientConfig(
+    token_endpoint=TOKEN,
+    authorization_endpoint="https://idp.example/authorize",
+    device_authorization_endpoint=DEVICE,
+    client_id="public",
+    redirect_uri="http://127.0.0.1/callback",
+    scopes=("all", "offline"),
+    audience="flyte",
+)
+GRANTED = {"access_token": "abc", "token_type": "Bearer", "expires_in": 60, "refresh_token": "r2"}
+PENDING = web_answer({"error": "authorization_pending"}, 400)
+SLOW_DOWN = web_answer({"error": "slow_down"}, 400)
+CODE = {
+    "device_code": "dev-code",
+    "user_code": "WDJB-MJHT",
+    "verification_uri": "https://idp.example/activate",
+    "expires_in": 1800,
+    "interval": 7,
+}
+
+
+class Known:
+    """Stands where discovery is."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._config = config
+
+    def config(self, deadline: Deadline) -> ClientConfig:
+        return self._config
+
+
+class Bench:
+    def __init__(self, *answers: Any, config: ClientConfig = CONFIG, present: bool = True) -> None:
+        self.clock = FakeClock()
+        self.web = FakeWeb(self.clock).on(TOKEN, *answers).on(DEVICE, CODE)
+        self.told: list[str] = []
+        self.known: Any = Known(config)
+        transport: Any = self.web
+        self.provider = IdentityProvider(transport, Origin("https", "flyte.example", 443))
+        self.person = Person(present, {}, tell=self.told.append, browse=lambda url: False)
+
+    def deadline(self, seconds: Optional[float] = 3600.0, cancel: Optional[Cancel] = None) -> Deadline:
+        return Deadline(self.clock, seconds, cancel)
+
+    def credentials(self, secret: Secret = "s", style: Optional[str] = None) -> ClientCredentials:
+        return ClientCredentials(self.provider, self.known, ClientProof("me", secret, style))
+
+    def device(self) -> DeviceCode:
+        return DeviceCode(self.provider, self.known, ClientProof("", None), self.person)
+
+    def pkce(self) -> Pkce:
+        return Pkce(self.provider, self.known, ClientProof("", None), self.person)
+
+    @property
+    def forms(self) -> list[dict[str, str]]:
+        return [asked.form for asked in self.web.requests(TOKEN)]
+
+
+def old_token(refresh: Optional[str] = "r1") -> Token:
+    return Token("old", Moment(0, 0), refresh=refresh)
+
+
+def test_client_credentials() -> None:
+    bench = Bench(GRANTED)
+
+    token = bench.credentials("p:w").fetch(None, bench.deadline())
+
+    assert token.value == "abc"
+    assert bench.forms == [{"grant_type": "client_credentials", "scope": "all offline", "audience": "flyte"}]
+    assert bench.web.asked[0].headers["authorization"] == "Basic " + base64.b64encode(b"me:p%3Aw").decode()
+
+
+@pytest.mark.parametrize(
+    ("style", "methods", "in_form"),
+    [
+        (None, (), False),
+        (None, ("client_secret_basic", "client_secret_post"), False),
+        (None, ("client_secret_post",), True),
+        (None, ("private_key_jwt",), False),
+        ("post", ("client_secret_basic",), True),
+        ("basic", ("client_secret_post",), False),
+    ],
+)
+def test_the_secret_goes_where_the_provider_or_the_caller_wants_it(
+    style: Optional[str], methods: tuple[str, ...], in_form: bool
+) -> None:
+    bench = Bench(GRANTED, config=CONFIG._replace(token_methods=methods, scopes=(), audience=""))
+
+    bench.credentials(style=style).fetch(None, bench.deadline())
+
+    secret = {"client_id": "me", "client_secret": "s"} if in_form else {}
+    assert bench.forms == [{"grant_type": "client_credentials", **secret}]
+    assert ("authorization" in bench.web.asked[0].headers) is not in_form
+
+
+def test_a_secret_may_change_between_tokens() -> None:
+    bench = Bench(GRANTED)
+    secrets = iter(["one", "two"])
+    flow = bench.credentials(lambda: next(secrets))
+    for _ in range(2):
+        flow.fetch(None, bench.deadline())
+
+    shown = [base64.b64decode(asked.headers["authorization"][6:]) for asked in bench.web.asked]
+    assert shown == [b"me:one", b"me:two"]
+
+
+@pytest.mark.parametrize("secret", ["", lambda: "", lambda: None])
+def test_a_secret_that_is_none(secret: Any) -> None:
+    bench = Bench(GRANTED)
+
+    with pytest.raises(errors.ConfigError, match="client_secret"):
+        bench.credentials(secret).fetch(None, bench.deadline())
+
+
+@pytest.mark.parametrize("flow", ["device", "pkce"])
+@pytest.mark.parametrize("present", [True, False], ids=["somebody there", "nobody there"])
+def test_a_refresh_token_asks_nobody_and_is_kept(flow: str, present: bool) -> None:
+    bench = Bench({"access_token": "abc"}, present=present)
+
+    token = getattr(bench, flow)().fetch(old_token(), bench.deadline())
+
+    assert (token.value, token.refresh) == ("abc", "r1")
+    assert bench.forms == [{"grant_type": "refresh_token", "refresh_token": "r1", "client_id": "public"}]
+    assert bench.told == []
+
+
+@pytest.mark.parametrize("flow", ["device", "pkce"])
+def test_a_refresh_token_that_rotates_is_replaced(flow: str) -> None:
+    bench = Bench(GRANTED)
+
+    assert getattr(bench, flow)().fetch(old_token(), bench.deadline()).refresh == "r2"
+
+
+@pytest.mark.parametrize("flow", ["device", "pkce"])
+@pytest.mark.parametrize(
+    "failure", [web_answer({"error": "server_error"}, 500), errors.ConnectionLostError("lost")], ids=["500", "lost"]
+)
+def test_a_provider_that_is_down_costs_nobody_the_sign_in(flow: str, failure: Any) -> None:
+    bench = Bench(failure)
+
+    with pytest.raises(errors.CallError) as caught:
+        getattr(bench, flow)().fetch(old_token(), bench.deadline())
+    assert caught.value.code is Code.UNAVAILABLE
+    assert len(bench.web.asked) == 1
+    assert bench.told == []
+
+
+@pytest.mark.parametrize("flow", ["device", "pkce"])
+@pytest.mark.parametrize("old", [None, old_token(None), old_token()], ids=["first", "no refresh", "refresh refused"])
+def test_nobody_to_sign_in_is_said_with_what_helps(flow: str, old: Optional[Token]) -> None:
+    bench = Bench(web_answer({"error": "invalid_grant"}, 400), present=False)
+
+    with pytest.raises(
+        errors.UnauthenticatedError, match=r"nobody can sign in here .*api_key=.*FLYTE_API_KEY.*command="
+    ):
+        getattr(bench, flow)().fetch(old, bench.deadline())
+    assert bench.web.requests(DEVICE) == []
+
+
+def test_a_device_code_is_polled_for_at_its_interval() -> None:
+    bench = Bench(PENDING, PENDING, GRANTED)
+
+    token = bench.device().fetch(None, bench.deadline())
+
+    assert (token.value, token.refresh) == ("abc", "r2")
+    assert bench.clock.slept == [7, 7, 7]
+    assert bench.web.requests(DEVICE)[0].form == {"client_id": "public", "scope": "all offline", "audience": "flyte"}
+    grant = "urn:ietf:params:oauth:grant-type:device_code"
+    assert bench.forms == [{"grant_type": grant, "device_code": "dev-code", "client_id": "public"}] * 3
+    assert bench.told == ["To sign in, open https://idp.example/activate and enter the code WDJB-MJHT"]
+
+
+def test_a_device_code_without_an_interval_is_polled_for_every_five_seconds() -> None:
+    bench = Bench(PENDING, GRANTED)
+    bench.web.on(DEVICE, {name: value for name, value in CODE.items() if name != "interval"})
+    bench.device().fetch(None, bench.deadline())
+
+    assert bench.clock.slept == [5, 5]
+
+
+def test_slow_down_makes_it_slower_for_good() -> None:
+    bench = Bench(SLOW_DOWN, PENDING, SLOW_DOWN, GRANTED)
+    bench.device().fetch(None, bench.deadline())
+
+    assert bench.clock.slept == [7, 12, 12, 17]
+
+
+@pytest.mark.parametrize(
+    ("failure", "then"),
+    [
+        (web_answer({}, 503), 7),
+        (web_answer({"error": "temporarily_unavailable"}, 503), 7),
+        (errors.ConnectionLostError("lost"), 7),
+        (errors.ConnectFailedError("down"), 7),
+        (errors.CallTimeoutError("silence", Code.DEADLINE_EXCEEDED), 14),
+    ],
+    ids=["503", "later", "lost", "down", "silence"],
+)
+def test_a_provider_that_falters_while_polled(failure: Any, then: float) -> None:
+    bench = Bench(PENDING, failure, GRANTED)
+
+    assert bench.device().fetch(None, bench.deadline()).value == "abc"
+    assert bench.clock.slept == [7, 7, then]
+
+
+def test_an_address_with_the_code_in_it_is_shown_with_the_code() -> None:
+    bench = Bench(GRANTED)
+    bench.web.on(DEVICE, {**CODE, "verification_uri_complete": "https://idp.example/activate?c=WDJB"})
+    bench.device().fetch(None, bench.deadline())
+
+    assert bench.told == [
+        "To sign in, open https://idp.example/activate?c=WDJB and check that it shows the code WDJB-MJHT"
+    ]
+
+
+def test_what_is_shown_of_a_strangers_words_is_harmless() -> None:
+    bench = Bench(GRANTED)
+    bench.web.on(DEVICE, {**CODE, "user_code": "A\x1b]0;x\x07B\nC", "verification_uri_complete": "javascript:alert(1)"})
+    bench.device().fetch(None, bench.deadline())
+
+    assert bench.told == ["To sign in, open https://idp.example/activate and enter the code A ]0;x B C"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("access_denied", "signing in was declined: .* answered access_denied"),
+        ("expired_token", "was not entered while it was good"),
+        ("invalid_client", "answered invalid_client"),
+    ],
+)
+def test_the_end_of_a_device_code(error: str, said: str) -> None:
+    bench = Bench(PENDING, web_answer({"error": error}, 400))
+    flow = bench.device()
+
+    with pytest.raises(errors.UnauthenticatedError, match=said) as caught:
+        flow.fetch(None, bench.deadline())
+    assert "dev-code" not in str(caught.value)
+    bench.web.on(TOKEN, GRANTED)
+    flow.fetch(None, bench.deadline())
+    assert len(bench.web.requests(DEVICE)) == 2, "a code that is over is not used again"
+
+
+def test_a_device_code_is_not_polled_for_when_its_time_is_over() -> None:
+    bench = Bench(PENDING)
+    bench.web.on(DEVICE, {**CODE, "expires_in": 20})
+
+    with pytest.raises(errors.UnauthenticatedError, match="while it was good"):
+        bench.device().fetch(None, bench.deadline())
+    assert len(bench.forms) == 3
+
+
+def test_a_call_that_ends_too_soon_leaves_the_code_to_the_next() -> None:
+    bench = Bench(PENDING, PENDING, GRANTED)
+    flow = bench.device()
+
+    with pytest.raises(errors.CallTimeoutError, match=r"within 16 s.*code is still good") as caught:
+        flow.fetch(None, bench.deadline(16.0))
+    assert bench.clock.slept == [7, 7, 2]
+    assert not caught.value.sent
+    assert flow.fetch(None, bench.deadline()).value == "abc"
+    assert len(bench.web.requests(DEVICE)) == 1
+    assert len(set(bench.told)) == 1
+    assert len(bench.told) == 2
+
+
+def test_a_device_sign_in_can_be_canceled() -> None:
+    bench = Bench(PENDING)
+    cancel = Cancel()
+    cancel.cancel()
+
+    with pytest.raises(errors.CanceledError):
+        bench.device().fetch(None, bench.deadline(None, cancel))
+    assert bench.forms == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "said"),
+    [
+        (
+            web_answer({"error": "unauthorized_client"}, 400),
+            errors.UnauthenticatedError,
+            "no device code: .*unauthorized_client",
+        ),
+        ({**CODE, "device_code": ""}, errors.EndpointError, "lacks a device_code"),
+        ({**CODE, "user_code": 7}, errors.EndpointError, "lacks a device_code"),
+        ({**CODE, "verification_uri": "javascript:x"}, errors.EndpointError, "lacks a device_code"),
+        (web_answer({}, 404), errors.EndpointError, "speaks no OAuth"),
+    ],
+)
+def test_an_answer_that_is_no_device_code(answer: Any, kind: type[errors.CallError], said: str) -> None:
+    bench = Bench(GRANTED)
+    bench.web.on(DEVICE, answer)
+
+    with pytest.raises(kind, match=said):
+        bench.device().fetch(None, bench.deadline())
+    assert bench.told == []
+
+
+def test_a_provider_without_device_codes() -> None:
+    bench = Bench(GRANTED, config=CONFIG._replace(device_authorization_endpoint=""))
+
+    with pytest.raises(errors.UnauthenticatedError, match="gives no device codes"):
+        bench.device().fetch(None, bench.deadline())
+
+
+@pytest.mark.parametrize(
+    ("config", "kind", "said"),
+    [
+        (
+            CONFIG._replace(authorization_endpoint=""),
+            errors.UnauthenticatedError,
+            "names none; give it with authorization_",
+        ),
+        (CONFIG._replace(client_id=""), errors.UnauthenticatedError, "needs a client_id"),
+        (CONFIG._replace(redirect_uri=""), errors.ConfigError, "redirect_uri of this machine"),
+        (
+            CONFIG._replace(redirect_uri="http://evil.example:80/callback"),
+            errors.ConfigError,
+            "redirect_uri of this machine",
+        ),
+        (
+            CONFIG._replace(redirect_uri="https://localhost:1/callback"),
+            errors.ConfigError,
+            "redirect_uri of this machine",
+        ),
+        (CONFIG._replace(redirect_uri="http://localhost:x/"), errors.ConfigError, "redirect_uri of this machine"),
+        (CONFIG._replace(authorization_endpoint="http://idp.example/"), errors.EndpointError, "plain http"),
+    ],
+)
+def test_a_browser_is_not_sent_where_it_can_not_come_back_from(
+    config: ClientConfig, kind: type[Exception], said: str
+) -> None:
+    bench = Bench(GRANTED, config=config)
+
+    with pytest.raises(kind, match=said):
+        bench.pkce().fetch(None, bench.deadline())
+    assert bench.told == []
+
+
+@pytest.mark.parametrize(("old", "quiet"), [(old_token(), True), (old_token(None), False)])
+def test_only_a_refresh_token_asks_nobody(old: Token, quiet: bool) -> None:
+    bench = Bench(GRANTED)
+
+    assert bench.device().quiet(old) is quiet
+    assert bench.pkce().quiet(old) is quiet
+    assert bench.credentials().quiet(old) is True
+
+
+def jwt(claims: Any) -> str:
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{body}.c2ln"
+
+
+@pytest.mark.parametrize(
+    ("text", "life"),
+    [
+        ("opaque", None),
+        (jwt({"exp": 1_700_001_100}), 100.0),
+        (jwt({"exp": 1_700_000_000}), None),
+        (jwt({"exp": "soon"}), None),
+        (jwt({"exp": float("nan")}), None),
+        (jwt([]), None),
+        (jwt({}), None),
+        ("a.!.c", None),
+        ("..", None),
+    ],
+)
+def test_a_given_token_lives_as_long_as_it_says(text: str, life: Optional[float]) -> None:
+    bench = Bench()
+    token = GivenToken(text).fetch(None, bench.deadline())
+
+    assert token.value == text
+    assert token.left(Moment.now(bench.clock)) == life
+    assert not GivenToken(text).quiet(token)
+
+
+def test_a_function_is_asked_for_each_token() -> None:
+    bench = Bench()
+    texts = iter(["one", "two"])
+    source = GivenToken(lambda: next(texts))
+
+    assert [source.fetch(None, bench.deadline()).value for _ in range(2)] == ["one", "two"]
+    assert source.quiet(old_token())
+    with pytest.raises(StopIteration):
+        source.fetch(None, bench.deadline())
+
+
+@pytest.mark.parametrize("token", ["", "a b", "a\n", "\u00e9", lambda: None, lambda: b"x"])
+def test_a_given_token_that_is_none(token: Any) -> None:
+    with pytest.raises(errors.ConfigError, match="token is none"):
+        GivenToken(token).fetch(None, Bench().deadline())
+
+
+def test_passthrough_shows_what_the_block_says_and_has_nothing_else() -> None:
+    deadline = Bench().deadline()
+    credentials = Passthrough()
+    assert credentials.headers(deadline) == {}
+
+    with auth_metadata(("Authorization", "Bearer x"), ("x-team", "a")):
+        assert credentials.headers(deadline) == {"authorization": "Bearer x", "x-team": "a"}
+        with auth_metadata(("x-team", "b")):
+            assert credentials.headers(deadline) == {"x-team": "b"}
+        assert credentials.headers(deadline)["x-team"] == "a"
+        assert credentials.refused(credentials.headers(deadline), deadline) is False
+    assert credentials.headers(deadline) == {}
+    with pytest.raises(ValueError, match="at least one pair"), auth_metadata():
+        pass
