@@ -1,0 +1,205 @@
+"""Which credentials a caller's settings amount to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
+
+from flyte_lite._auth.client_credentials import ClientCredentials, ClientProof, Secret
+from flyte_lite._auth.command import DEFAULT_SECONDS, Command
+from flyte_lite._auth.device_code import DeviceCode
+from flyte_lite._auth.discovery import ClientConfig, Discovery, FoundHeader, GivenHeader, UsualHeader
+from flyte_lite._auth.given import GivenToken
+from flyte_lite._auth.passthrough import Passthrough
+from flyte_lite._auth.person import Person
+from flyte_lite._auth.pkce import Pkce
+from flyte_lite._auth.provider import IdentityProvider, is_loopback, split
+from flyte_lite._auth.tokens import Header, Together, Token, TokenCredentials, TokenSource
+from flyte_lite._rpc.channel import Channel
+from flyte_lite._rpc.retry import RetryPolicy
+from flyte_lite.errors import ConfigError
+
+if TYPE_CHECKING:
+    from flyte_lite._clock import Clock
+    from flyte_lite._http.origin import Origin
+    from flyte_lite._http.transport import Transport
+    from flyte_lite._rpc.interceptors import Credentials
+
+AUTH_TYPES = ("Pkce", "ClientSecret", "ExternalCommand", "DeviceFlow", "Passthrough")
+PROXY_HEADER = "proxy-authorization"
+
+
+class SignIn(NamedTuple):
+    """A caller's settings.
+
+    Attributes:
+        auth_type: One of `AUTH_TYPES`; None takes what the others amount to: a secret, a command or a token is shown
+            from the first call on, and without any of them a person is asked to sign in if a server by https wants it.
+        client_id: None takes the server's, for a person.
+        client_secret: Itself, or a function that gives it.
+        client_auth: How the secret is sent: "basic", "post", or None for what the provider takes.
+        command: Prints a token.
+        token: Itself, or a function that gives it.
+        header_key: The header that takes the token; None finds out.
+        known: What else the caller knows better than the server.
+        interactive: True asks a person wherever we are, False never, None where somebody can answer.
+        to_authorize: Added to the address that a person signs in at.
+        to_token: Added to the form that gets their token.
+        first: A token to begin with.
+        proxy_command: Prints a token for a proxy before the server.
+        proxy_environ: Added to its environment.
+        proxy_seconds: The most that it may take.
+    """
+
+    auth_type: Optional[str] = None
+    client_id: Optional[str] = None
+    client_secret: Optional[Secret] = None
+    client_auth: Optional[str] = None
+    command: Optional[Sequence[str]] = None
+    token: Optional[Union[str, Callable[[], str]]] = None
+    header_key: Optional[str] = None
+    known: ClientConfig = ClientConfig()
+    interactive: Optional[bool] = None
+    to_authorize: Mapping[str, str] = {}
+    to_token: Mapping[str, str] = {}
+    first: Optional[Token] = None
+    proxy_command: Optional[Sequence[str]] = None
+    proxy_environ: Mapping[str, str] = {}
+    proxy_seconds: float = DEFAULT_SECONDS
+
+    def __repr__(self) -> str:
+        return f"SignIn({self.kind() or 'nothing'})"
+
+    def kind(self) -> Optional[str]:
+        """One of `AUTH_TYPES`, "Token", or None if the caller does not say.
+
+        Raises:
+            ConfigError: It says several things, or half of one.
+        """
+        if self.auth_type is not None and self.auth_type not in AUTH_TYPES:
+            raise ConfigError(f"auth_type is {self.auth_type!r}; it is one of {', '.join(AUTH_TYPES)}")
+        given = [name for name in ("client_secret", "command", "token") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ConfigError(f"{' and '.join(given)} are given; one of them says who calls")
+        amounts = {"client_secret": "ClientSecret", "command": "ExternalCommand", "token": "Token"}
+        kind = self.auth_type or (amounts[given[0]] if given else None)
+        fits = {
+            "ClientSecret": ("client_secret",),
+            "ExternalCommand": ("command",),
+            "Passthrough": (),
+            "Token": ("token",),
+        }
+        if given and given[0] not in fits.get(kind or "", ("client_secret",)):
+            raise ConfigError(f"auth_type is {kind!r}, which takes no {given[0]}")
+        if kind == "ClientSecret" and not (self.client_id and self.client_secret):
+            raise ConfigError('auth_type "ClientSecret" needs client_id and client_secret')
+        if kind == "ExternalCommand" and self.command is None:
+            raise ConfigError(
+                'auth_type "ExternalCommand" needs command, such as ["gcloud", "auth", "print-identity-token"]'
+            )
+        if self.client_auth not in (None, "basic", "post"):
+            raise ConfigError(f"client_auth is {self.client_auth!r}; it is 'basic' or 'post'")
+        return kind
+
+    def credentials(
+        self,
+        transport: Transport,
+        origin: Origin,
+        prefix: str,
+        clock: Clock,
+        *,
+        person: Optional[Person] = None,
+    ) -> Optional[Credentials]:
+        """What to show to a server; None is nothing.
+
+        By plain http a server gets what the caller named, as both were asked for; nobody is asked to sign in to it
+        for a mere "unauthenticated", as the official SDK does not either.
+
+        Args:
+            transport: Also for the identity provider.
+            origin: The server, or whoever knows how to sign in to it.
+            prefix: Path before its methods' paths.
+            clock: What the life of tokens is measured on.
+            person: Who may be asked; None is whoever sits here.
+
+        Raises:
+            ConfigError: The settings are not what they must be.
+        """
+        kind = self.kind()
+        proxy = self._proxy(clock)
+        if kind is None and origin.scheme == "http":
+            return proxy
+        if kind == "Passthrough":
+            own: Credentials = Passthrough()
+        else:
+            channel = Channel(transport, origin, prefix, retry=RetryPolicy(retries=0), credentials=proxy, clock=clock)
+            provider = IdentityProvider(transport, origin, proxy=proxy, named=self._hosts(origin))
+            discovery = Discovery(channel, provider, self._known())
+            source = self._token_source(kind, provider, discovery, person or Person(self.interactive))
+            own = TokenCredentials(
+                source, self._header(kind, discovery), clock, eager=kind is not None, token=self.first
+            )
+        return own if proxy is None else Together(own, proxy)
+
+    def _proxy(self, clock: Clock) -> Optional[Credentials]:
+        if self.proxy_command is None:
+            return None
+        command = Command(self.proxy_command, environ=self.proxy_environ, seconds=self.proxy_seconds)
+        return TokenCredentials(command, GivenHeader(PROXY_HEADER), clock)
+
+    def _hosts(self, origin: Origin) -> list[str]:
+        """Hosts of the provider that the caller named.
+
+        Raises:
+            ConfigError: It is none, or one that secrets must not go to.
+        """
+        hosts = []
+        for name in ("token_endpoint", "authorization_endpoint", "device_authorization_endpoint"):
+            url = getattr(self.known, name)
+            if not url:
+                continue
+            try:
+                place, _ = split(url)
+            except ValueError as error:
+                raise ConfigError(f"{name}: {error}") from None
+            if place.scheme == "http" and origin.scheme == "https" and not is_loopback(place.host):
+                raise ConfigError(
+                    f"{name} is plain http, where secrets would be readable; the server is spoken to by https"
+                )
+            hosts.append(place.host)
+        return hosts
+
+    def _known(self) -> ClientConfig:
+        return self.known._replace(client_id=self.client_id or "", header_key=(self.header_key or "").lower())
+
+    def _header(self, kind: Optional[str], discovery: Discovery) -> Header:
+        if self.header_key:
+            return GivenHeader(self.header_key)
+        return UsualHeader(discovery) if kind in ("ExternalCommand", "Token") else FoundHeader(discovery)
+
+    def _token_source(
+        self, kind: Optional[str], provider: IdentityProvider, discovery: Discovery, person: Person
+    ) -> TokenSource:
+        if kind == "ExternalCommand" and self.command is not None:
+            return Command(self.command)
+        if kind == "Token" and self.token is not None:
+            return GivenToken(self.token)
+        proof = ClientProof(self.client_id or "", self.client_secret, self.client_auth)
+        if kind == "ClientSecret":
+            return ClientCredentials(provider, discovery, proof)
+        if kind == "DeviceFlow":
+            return DeviceCode(provider, discovery, proof, person)
+        return Pkce(provider, discovery, proof, person, to_authorize=self.to_authorize, to_token=self.to_token)
+
+
+def words(name: str, value: Any) -> tuple[str, ...]:
+    """Scopes as callers write them: a list, or one text with spaces or commas.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    if isinstance(value, str):
+        return tuple(value.replace(",", " ").split())
+    if isinstance(value, (list, tuple)) and all(isinstance(word, str) for word in value):
+        return tuple(value)
+    raise ConfigError(f"{name} is a list of texts")
