@@ -13,7 +13,7 @@ from flyte_lite import errors
 from flyte_lite._http.unexpected import media_type
 from flyte_lite._rpc.codec import PROTO, Codec
 from flyte_lite._rpc.envelope import END_STREAM
-from flyte_lite._rpc.headers import Headers
+from flyte_lite._rpc.headers import Headers, merged
 from flyte_lite._rpc.method import Method, Req, Res
 from flyte_lite._rpc.protocol import USER_AGENT, Protocol, unpacked, unpacking
 from flyte_lite._rpc.wire_error import WireError
@@ -87,18 +87,12 @@ class Connect(Protocol):
             target = f"{path}?{self._query(message)}"
             if len(target) <= _LONGEST_TARGET:
                 return UnaryRequest("GET", target, _timed(self._get_head, left), None)
-        body = self.codec.encode(message)
-        if self._packing is not None:
-            body = self._packing.pack(body)
-        return UnaryRequest("POST", path, _timed(self._unary_head, left), body)
+        return UnaryRequest("POST", path, _timed(self._unary_head, left), self._packed(message))
 
     def _query(self, message: Message) -> str:
         # In the order of the specification, which caches and servers may count on.
-        data = self.codec.encode(message, stable=True)
         packed = "" if self._packing is None else f"&compression={self._packing.name}"
-        if self._packing is not None:
-            data = self._packing.pack(data)
-        text = base64.urlsafe_b64encode(data).decode().rstrip("=")
+        text = base64.urlsafe_b64encode(self._packed(message, stable=True)).decode().rstrip("=")
         return f"connect=v1&base64=1{packed}&encoding={self.codec.name}&message={text}"
 
     def answer(
@@ -115,18 +109,16 @@ class Connect(Protocol):
         Raises:
             CallError: The answer is an error, or not one of Connect's.
         """
+        trailers = {name[8:]: headers.pop(name) for name in [*headers] if name.startswith("trailer-")}
         if status != 200 or media_type(headers) != self._unary_type:
-            together: Headers = {}
-            for name, values in headers.items():
-                together.setdefault(name.removeprefix("trailer-"), []).extend(values)
-            self.refuse("application/", status, reason, together, body, limit)
+            self.refuse("application/", status, reason, merged(headers, trailers), body, limit)
         if body and "content-encoding" in headers:
             body = unpacked(body, unpacking(headers, "content-encoding"), headers, limit)
         try:
             message = self.codec.decode(body, kind)
         except ValueError as error:
-            raise errors.InternalError(f"the answer can't be read: {error}", Code.INTERNAL, headers=headers) from error
-        trailers = {name[8:]: headers.pop(name) for name in [*headers] if name.startswith("trailer-")}
+            together = merged(headers, trailers)
+            raise errors.InternalError(f"the answer can't be read: {error}", Code.INTERNAL, headers=together) from error
         return message, headers, trailers
 
     def stream_head(self, left: Optional[float]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from flyte_lite.idl.google.rpc import status_pb2
 # gRPC counts its codes from 1 in just this order; 0 is no error.
 _CODES = dict(enumerate(Code, 1))
 _STATUS = ("grpc-status", "grpc-message", "grpc-status-details-bin")
-_DIGITS = 8  # all that a timeout may have
+_MOST = 99_999_999  # of any unit: eight digits are all that a timeout may have
 
 
 class GrpcWeb(Protocol):
@@ -46,12 +46,9 @@ class GrpcWeb(Protocol):
 
     def stream_head(self, left: Optional[float]) -> dict[str, str]:
         head = self._head.copy()
-        if left is not None:
+        if left is not None and left <= _MOST:
             milliseconds = max(1, int(left * 1000))
-            if len(str(milliseconds)) <= _DIGITS:
-                head["Grpc-Timeout"] = f"{milliseconds}m"
-            elif len(str(int(left))) <= _DIGITS:
-                head["Grpc-Timeout"] = f"{int(left)}S"
+            head["Grpc-Timeout"] = f"{milliseconds}m" if milliseconds <= _MOST else f"{int(left)}S"
         return head
 
     def _speaks(self, media: str) -> bool:
@@ -87,7 +84,7 @@ def _error(trailers: Headers) -> Optional[WireError]:
 
         try:
             status = status_pb2.Status.FromString(value)
-        except DecodeError:
+        except (DecodeError, ValueError):
             continue  # what can't be read hides nothing of the rest
         details = tuple(ErrorDetail(each.type_url.rpartition("/")[2], each.value) for each in status.details)
         return WireError(_CODES.get(status.code, code), status.message or message, details)

@@ -78,8 +78,11 @@ class Protocol(ABC):
         Raises:
             RpcError: It is larger than an envelope can be (resource_exhausted).
         """
-        data = self.codec.encode(message)
-        return pack(0, data) if self._packing is None else pack(COMPRESSED, self._packing.pack(data))
+        return pack(0 if self._packing is None else COMPRESSED, self._packed(message))
+
+    def _packed(self, message: Message, *, stable: bool = False) -> bytes:
+        data = self.codec.encode(message, stable=stable)
+        return data if self._packing is None else self._packing.pack(data)
 
     def reader(self, kind: type[Res], status: int, headers: Headers, limit: int) -> Optional[AnswerReader[Res]]:
         """What reads the body of an answer in envelopes; None if it is none, see `refuse`.
@@ -131,7 +134,7 @@ def unpacking(headers: Headers, name: str) -> Optional[Compression]:
     encoding = headers.get(name, ["identity"])[0].strip().lower()
     found = compression(encoding)
     if found is None and encoding not in ("", "identity"):
-        text = f"the answer is packed as {encoding[:40]}, which was not asked for"
+        text = f"the answer is packed as {encoding[:40]!r}, which was not asked for"
         raise errors.InternalError(text, Code.INTERNAL, headers=headers)
     return found
 

@@ -58,9 +58,7 @@ class WireError(NamedTuple):
     @classmethod
     def from_object(cls, parsed: Any) -> Optional[WireError]:
         """The same from JSON already parsed, as the end of a stream holds it."""
-        if not isinstance(parsed, dict):
-            return None
-        if not parsed.keys() & {"code", "message", "details"}:
+        if not isinstance(parsed, dict) or parsed.keys().isdisjoint(("code", "message", "details")):
             return None
         message = parsed.get("message")
         details = parsed.get("details")

@@ -181,7 +181,7 @@ def test_a_packed_error_is_unpacked() -> None:
             "limit of 1000",
         ),
         (200, "application/proto", b"\x22\x01r", PACKED, errors.InternalError, "can't be unpacked"),
-        (200, "application/proto", b"x", {"content-encoding": ["br"]}, errors.InternalError, "packed as br"),
+        (200, "application/proto", b"x", {"content-encoding": ["br"]}, errors.InternalError, "packed as .br."),
     ],
 )
 def test_bad_packing(
