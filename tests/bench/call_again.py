@@ -24,6 +24,23 @@ def official(endpoint, project, domain, name):
     return lambda: flyte.remote.Run.get(name)
 
 
+def channel(endpoint, project, domain, name):
+    from urllib.parse import urlsplit
+
+    from flyte_lite._clock import SYSTEM_CLOCK, Deadline
+    from flyte_lite._http.origin import Origin
+    from flyte_lite._http.transport import Transport
+    from flyte_lite._rpc.channel import Channel
+    from flyte_lite._rpc.method import Method
+    from flyte_lite.idl.flyteidl2.workflow import run_service_pb2
+
+    parts = urlsplit(endpoint)
+    channel = Channel(Transport(), Origin(parts.scheme, parts.hostname, parts.port))
+    method = Method(run_service_pb2, "RunService", "GetRunDetails")
+    request = run_service_pb2.GetRunDetailsRequest.FromString(message(project, domain, name))
+    return lambda: channel.unary(method, request, deadline=Deadline(SYSTEM_CLOCK, 30))
+
+
 def message(project, domain, name):
     from flyte_lite.idl.flyteidl2.common import identifier_pb2
     from flyte_lite.idl.flyteidl2.workflow import run_service_pb2
@@ -34,6 +51,30 @@ def message(project, domain, name):
 
 PATH = "/flyteidl2.workflow.RunService/GetRunDetails"
 HEADERS = {"Content-Type": "application/proto", "Connect-Protocol-Version": "1"}
+
+
+def adapter(endpoint, project, domain, name):
+    import requests
+    import requests.adapters
+
+    adapter = requests.adapters.HTTPAdapter()
+    # Header by header what the channel sends.
+    headers = {
+        **HEADERS,
+        "Accept": "*/*",
+        "Accept-Encoding": "gzip",
+        "Connect-Timeout-Ms": "30000",
+        "User-Agent": "bare",
+        "x-request-id": "0123456789abcdef0123456789abcdef",
+    }
+    prepared = requests.Request("POST", endpoint + PATH, headers, data=message(project, domain, name)).prepare()
+
+    def call():
+        answer = adapter.send(prepared)
+        assert answer.status_code == 200
+        assert answer.content
+
+    return call
 
 
 def urllib3(endpoint, project, domain, name):

@@ -42,7 +42,7 @@ class Table:
         """
         share = min(median(mine / other for mine, other in zip(ours, theirs)), min(ours) / min(theirs))
         self.add(what, f"{form.format(median(ours))} to {form.format(median(theirs))} = {share:.2f}", f"{most:.2f}")
-        assert share <= most, f"{what}: {share:.2f} of the official SDK's, budget {most:.2f}"
+        assert share <= most, f"{what}: ours is {share:.2f} of theirs, budget {most:.2f}"
 
     def __str__(self) -> str:
         rows = [Row("what", "ours (to the official SDK's)", "budget"), *self.rows]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from statistics import median
 
+import pytest
 from measuring import DOMAIN, FOLDER, PROJECT, RUN, Child, Table
 
 ROUNDS, CALLS = 9, 100
@@ -31,10 +33,12 @@ class Caller:
             self.processor.append(processor / number)
 
 
-def test_calls_are_no_slower_than_the_official_ones(environ: dict[str, str], endpoint: str, table: Table) -> None:
+@pytest.fixture(scope="module")
+def callers(environ: dict[str, str], endpoint: str) -> Iterator[dict[str, Caller]]:
+    """Each of them, after as many rounds in turns."""
     callers: dict[str, Caller] = {}
     with contextlib.ExitStack() as stack:
-        for who in ("flyte_lite", "official", "urllib3", "http_client"):
+        for who in ("flyte_lite", "channel", "official", "adapter", "urllib3", "http_client"):
             process = stack.enter_context(
                 subprocess.Popen(
                     [sys.executable, str(FOLDER / "call_again.py"), who, endpoint, PROJECT, DOMAIN, RUN],
@@ -48,7 +52,10 @@ def test_calls_are_no_slower_than_the_official_ones(environ: dict[str, str], end
         for nth in range(ROUNDS + 1):
             for caller in callers.values():
                 caller.call(CALLS, counts=nth > 0)
+        yield callers
 
+
+def test_calls_are_no_slower_than_the_official_ones(callers: dict[str, Caller], table: Table) -> None:
     ours, theirs = callers["flyte_lite"], callers["official"]
     for who, caller in callers.items():
         table.add(
@@ -60,6 +67,14 @@ def test_calls_are_no_slower_than_the_official_ones(environ: dict[str, str], end
         table.add(f"time of a call, to bare {who}", f"{share:.2f}")
     ms = [[1000 * seconds for seconds in caller.clock] for caller in (ours, theirs)]
     table.ratio("time of a call", ms[0], ms[1], 1.0, "{:.2f} ms")
+
+
+def test_the_channel_adds_little_to_the_bare_request(callers: dict[str, Caller], table: Table) -> None:
+    ours, bare, theirs = (
+        [1000 * seconds for seconds in callers[who].processor] for who in ("channel", "adapter", "official")
+    )
+    table.ratio("processor of a unary call, to bare requests", ours, bare, 1.35, "{:.3f} ms")
+    table.ratio("processor of a unary call", ours, theirs, 0.5, "{:.3f} ms")
 
 
 LEFT_BEHIND = """
