@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import zlib
 from collections.abc import Callable
-from functools import cache, partial
+from functools import lru_cache, partial
 from importlib import import_module
 from typing import Any, NamedTuple, Optional
 
@@ -29,19 +29,19 @@ class Compression(NamedTuple):
     unpack: Callable[[bytes, int], bytes]
 
 
-@cache
+@lru_cache(16)  # not without end: servers choose names too
 def compression(name: str) -> Optional[Compression]:
     """The compression of that name; None if this interpreter has none: br needs a library, zstd before Python 3.14."""
     if name in ("gzip", "x-gzip"):
         return Compression("gzip", gzip, gunzip)
-    # Python 3.14 has the same module as `compression.zstd`.
     zstd = _library("compression.zstd") or _library("backports.zstd") if name == "zstd" else None
     if zstd is not None:
         return Compression(name, zstd.compress, partial(_unpack, name, zstd.ZstdDecompressor, zstd.ZstdError))
     brotli = _library("brotli") if name == "br" else None
     # Before 1.2 it could not be told how much to make at most.
     if brotli is not None and hasattr(brotli.Decompressor, "can_accept_more_data"):
-        return Compression(name, brotli.compress, partial(_unbrotli, brotli))
+        # Its own default takes a second for each megabyte.
+        return Compression(name, partial(brotli.compress, quality=5), partial(_unbrotli, brotli))
     return None
 
 
