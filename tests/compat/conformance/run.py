@@ -59,7 +59,9 @@ def built(folder: Path) -> Optional[Path]:
     if shutil.which("go") is None:
         return None
     print(f"conformance: building {RUNNER}", flush=True)
-    subprocess.run(["go", "install", RUNNER], env={**os.environ, "GOBIN": str(runner.parent)}, check=True)
+    went = subprocess.run(["go", "install", RUNNER], env={**os.environ, "GOBIN": str(runner.parent)})
+    if went.returncode != 0:
+        sys.exit("conformance: FAILED, nothing was tested: the runner can't be built; see above what Go says")
     return runner
 
 
