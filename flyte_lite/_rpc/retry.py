@@ -44,21 +44,19 @@ class RetryPolicy(NamedTuple):
 
 
 def _worth_it(error: CallError, safe: bool) -> bool:
-    if isinstance(error, (errors.CallTimeoutError, errors.CanceledError, errors.TlsError)):
+    if isinstance(error, errors.TlsError):
         return False
-    if isinstance(error, errors.ConnectFailedError):
+    # Refused before anything was done.
+    if isinstance(error, (errors.ConnectFailedError, errors.RateLimitedError)):
         return True
-    if error.code is Code.RESOURCE_EXHAUSTED and isinstance(error, errors.RpcError):
-        return True  # refused before anything was done
-    if error.code is Code.INTERNAL:
-        # A bare HTTP 400 maps to internal as well; that one will not get better.
-        return safe and isinstance(error, errors.InternalError)
-    return safe and error.code is Code.UNAVAILABLE
+    # Not by its code: a bare HTTP 400 stands for internal as well, and that one will not get better.
+    return safe and (error.code is Code.UNAVAILABLE or isinstance(error, errors.InternalError))
 
 
 def _unwanted(error: CallError) -> bool:
-    # What a gRPC server says that does not want to be asked again at all.
-    return _header(error, "grpc-retry-pushback-ms").startswith("-")
+    # Below zero, or no number: a gRPC server does not want to be asked again at all.
+    said = _header(error, "grpc-retry-pushback-ms")
+    return bool(said) and _number(said) is None
 
 
 def pushback(error: CallError) -> Optional[float]:
@@ -80,7 +78,7 @@ def pushback(error: CallError) -> Optional[float]:
 def _after(error: CallError) -> Optional[float]:
     value = _header(error, "retry-after")
     # A date is held against the date of the answer, because clocks differ.
-    with contextlib.suppress(ValueError, TypeError):
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(_header(error, "date"))
         return max(0.0, wait.total_seconds())
     return _number(value)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from typing import Optional
 
 import pytest
@@ -138,3 +140,110 @@ def test_an_answer_that_is_too_large_is_no_reason_to_ask_again_whatever_it_says(
 
     assert RetryPolicy().delay(error, 1, safe=False, left=30.0, draw=0.5) is None
     assert RetryPolicy().delay(error, 1, safe=True, left=30.0, draw=0.5) is None
+
+
+# -- the whole decision as one table: what went wrong, whether a repeat does harm, what the server asks for, how often
+# -- it was tried, and how much time is left
+
+
+def bare(kind: type[CallError], code: Code) -> Callable[[dict[str, list[str]], tuple[ErrorDetail, ...]], CallError]:
+    return lambda headers, details: kind("x", code, headers=headers, details=details)
+
+
+def dressed(error: CallError, headers: dict[str, list[str]], details: tuple[ErrorDetail, ...]) -> CallError:
+    error.headers, error.details = headers, details
+    return error
+
+
+YES, SAFE, NO, ASKED = "always", "if safe", "never", "if asked"
+"""When it is repeated."""
+ERRORS: list[tuple[str, Callable[[dict[str, list[str]], tuple[ErrorDetail, ...]], CallError], str]] = [
+    ("no connection", lambda h, d: dressed(errors.ConnectFailedError("x"), h, d), YES),
+    ("lost", lambda h, d: dressed(errors.ConnectionLostError("x"), h, d), SAFE),
+    ("certificate", lambda h, d: dressed(errors.TlsError("x"), h, d), NO),
+    ("too large", lambda h, d: dressed(errors.AnswerTooLargeError("x"), h, d), NO),
+    ("bare 400", bare(errors.EndpointError, Code.INTERNAL), NO),
+    ("bare 500", bare(errors.EndpointError, Code.UNKNOWN), NO),
+    ("bare 404", bare(errors.EndpointError, Code.UNIMPLEMENTED), NO),
+    ("bare 503", bare(errors.UnavailableError, Code.UNAVAILABLE), SAFE),
+    ("bare 401", bare(errors.UnauthenticatedError, Code.UNAUTHENTICATED), NO),
+    ("timeout here", bare(errors.CallTimeoutError, Code.DEADLINE_EXCEEDED), NO),
+    ("cancel here", bare(errors.CanceledError, Code.CANCELED), NO),
+    *(
+        (code.value, lambda h, d, code=code: WireError(code, "said", d).to_exception(h), when)  # type: ignore[misc]
+        for code, when in {
+            **dict.fromkeys(Code, NO),
+            Code.RESOURCE_EXHAUSTED: ASKED,
+            Code.INTERNAL: SAFE,
+            Code.UNAVAILABLE: SAFE,
+        }.items()
+    ),
+]
+NEVERMORE = -1.0
+DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
+PUSHES: list[tuple[str, dict[str, list[str]], tuple[ErrorDetail, ...], Optional[float]]] = [
+    ("nothing", {}, (), None),
+    ("RetryInfo", {}, (retry_info(2, 500_000_000),), 2.5),
+    ("RetryInfo of nothing", {}, (ErrorDetail("google.rpc.RetryInfo", b"\x0a\x00"),), 0.0),
+    ("seconds", {"retry-after": ["7"]}, (), 7.0),
+    ("no seconds", {"retry-after": ["0"]}, (), 0.0),
+    ("a date", {"retry-after": ["Wed, 21 Oct 2026 07:28:05 GMT"], "date": [DATE]}, (), 5.0),
+    ("a date in another zone", {"retry-after": ["Wed, 21 Oct 2026 09:28:05 +0200"], "date": [DATE]}, (), 5.0),
+    ("a date that has passed", {"retry-after": ["Wed, 21 Oct 2026 07:27:00 GMT"], "date": [DATE]}, (), 0.0),
+    ("a date and no date", {"retry-after": [DATE]}, (), None),
+    ("milliseconds", {"grpc-retry-pushback-ms": ["1500"]}, (), 1.5),
+    ("no milliseconds", {"grpc-retry-pushback-ms": ["0"]}, (), 0.0),
+    ("milliseconds before seconds", {"grpc-retry-pushback-ms": ["1500"], "retry-after": ["7"]}, (), 1.5),
+    ("RetryInfo before all", {"grpc-retry-pushback-ms": ["1500"], "retry-after": ["7"]}, (retry_info(1),), 1.0),
+    ("not again", {"grpc-retry-pushback-ms": ["-1"]}, (), NEVERMORE),
+    ("not again, whatever else", {"grpc-retry-pushback-ms": ["-1"], "retry-after": ["7"]}, (retry_info(1),), NEVERMORE),
+    ("what no number is", {"grpc-retry-pushback-ms": ["soon"]}, (), NEVERMORE),
+    ("more than can be", {"grpc-retry-pushback-ms": ["9" * 30]}, (), NEVERMORE),
+    ("words", {"retry-after": ["soon"]}, (), None),
+]
+
+
+@pytest.mark.parametrize(("name", "push", "details", "asked"), PUSHES, ids=[row[0] for row in PUSHES])
+@pytest.mark.parametrize(("error", "make", "when"), ERRORS, ids=[row[0] for row in ERRORS])
+def test_the_decision(
+    error: str,
+    make: Callable[[dict[str, list[str]], tuple[ErrorDetail, ...]], CallError],
+    when: str,
+    name: str,
+    push: dict[str, list[str]],
+    details: tuple[ErrorDetail, ...],
+    asked: Optional[float],
+) -> None:
+    policy = RetryPolicy(retries=2, base=1.0, cap=16.0)
+    for safe in (False, True):
+        for attempt in (1, 2, 3):
+            for left in (None, 100.0, 1.0, 0.5, 0.25, 0.0):
+                again = attempt <= 2 and asked != NEVERMORE
+                again = again and {YES: True, SAFE: safe, NO: False, ASKED: asked is not None}[when]
+                wait = 0.5 * 2 ** (attempt - 1) if asked is None else asked
+                wanted = wait if again and (left is None or wait < left) else None
+
+                assert policy.delay(make(push, details), attempt, safe, left, 0.5) == wanted, (safe, attempt, left)
+
+
+@pytest.mark.parametrize("name", ["retry-after", "date", "grpc-retry-pushback-ms"])
+def test_no_header_breaks_the_decision(name: str) -> None:
+    """Whatever a server says, the call ends with its own error."""
+    draw = random.Random(5)
+    parts = ["Wed", ",", " ", "21", "Oct", "2026", "07:28:00", "GMT", "+0200", "9" * 30, ":", "-", "99999", "\xff", ""]
+    odd = ["Wed, 21 Oct " + "9" * 30 + " 07:28:00 GMT", "Wed, 21 Oct 2026 07:28:00 +" + "9" * 20, "Wed, 21 Oct 0 0 +9"]
+    for value in odd + ["".join(draw.choices(parts, k=draw.randrange(9))) for _ in range(3000)]:
+        headers = {"retry-after": ["Wed, 21 Oct 2026 07:28:05 GMT"], "date": [DATE], name: [value]}
+
+        delay = POLICY.delay(answered(Code.UNAVAILABLE, headers=headers), 1, True, None, 0.5)
+
+        assert delay is None or delay >= 0, value
+
+
+def test_no_detail_breaks_the_decision() -> None:
+    draw = random.Random(6)
+    for _ in range(3000):
+        data = b"\x0a" + bytes(draw.randrange(256) for _ in range(draw.randrange(14)))
+        delay = POLICY.delay(answered(Code.UNAVAILABLE, ErrorDetail("google.rpc.RetryInfo", data)), 1, True, None, 0.5)
+
+        assert delay is None or delay >= 0, data
