@@ -12,7 +12,7 @@ from flyte_lite._http.origin import Origin
 from flyte_lite._http.transport import OpenAnswer, Transport
 from flyte_lite._rpc.call import Call, Interceptor, Reply, Result, Stream, chain
 from flyte_lite._rpc.connect import Connect
-from flyte_lite._rpc.headers import Headers, Metadata, merged
+from flyte_lite._rpc.headers import Headers, Metadata, checked, merged
 from flyte_lite._rpc.interceptors import Credentials, authenticate, identify, observe, retry
 from flyte_lite._rpc.method import Method, Req, Res
 from flyte_lite._rpc.protocol import AnswerReader, Protocol
@@ -122,8 +122,8 @@ class Channel:
     ) -> Reply[Res]:
         """Any number of messages there, each as soon as it comes out of `requests`, and one back; see `unary`.
 
-        What `requests` raises ends the call and is raised here. It is only ever sent again if it is a list or a tuple
-        and surely nothing of it was sent.
+        What `requests` raises ends the call and is raised here. It is only ever sent again if it is a list or a tuple,
+        and nothing of it was sent or the server refused it unread: for its credentials, or until later.
         """
         return self._reply(Call(method, "client_stream", requests, deadline, headers))
 
@@ -180,36 +180,36 @@ class Channel:
 
     def _attempt(self, call: Call) -> Result:
         _check(call.deadline, sent=False)
-        left = call.deadline.left()
         call.attempts += 1
         try:
             if call.kind == "unary" and isinstance(self._protocol, Connect):
-                return self._unary(self._protocol, call, left)
-            stream = self._open(call, left)
+                return self._unary(self._protocol, call)
+            stream = self._open(call)
             return stream if call.kind in ("server_stream", "bidi_stream") else _only(stream)
         except CallError as error:
             call.sent = call.sent or error.sent
             raise
 
-    def _unary(self, protocol: Connect, call: Call, left: Optional[float]) -> Reply[Any]:
+    def _unary(self, protocol: Connect, call: Call) -> Reply[Any]:
         (message,) = call.messages
         method = call.method
-        verb, target, head, body = protocol.unary(method, self.prefix + method.path, message, left)
+        verb, target, head, body = protocol.unary(method, self.prefix + method.path, message, call.deadline.left())
+        # Checked once more, as interceptors may have changed them.
+        headers = {**checked(call.headers), **head}
         call.bytes_sent += len(body or b"")
-        head = _joined(head, call.headers)
-        answer = self.transport.exchange(verb, self.origin, target, head, body, call.deadline, self._limit)
+        answer = self.transport.exchange(verb, self.origin, target, headers, body, call.deadline, self._limit)
         call.bytes_received += len(answer.body)
         return Reply(*protocol.answer(method.response, *answer, self._limit))
 
-    def _open(self, call: Call, left: Optional[float]) -> Stream[Any]:
+    def _open(self, call: Call) -> Stream[Any]:
         protocol = self._protocol
         outgoing: Any = (_counted(protocol.envelope(message), call) for message in call.messages)
         if call.kind in ("unary", "server_stream"):
             # One message is one body: chunks are for what is not there yet, and some servers take none.
             outgoing = b"".join(outgoing)
         target = self.prefix + call.method.path
-        head = _joined(protocol.stream_head(left), call.headers)
-        answer = self.transport.open("POST", self.origin, target, head, outgoing, call.deadline, idle=call.idle)
+        headers = {**checked(call.headers), **protocol.stream_head(call.deadline.left())}
+        answer = self.transport.open("POST", self.origin, target, headers, outgoing, call.deadline, idle=call.idle)
         try:
             reader = protocol.reader(call.method.response, answer.status, answer.headers, self._limit)
             if reader is None:
@@ -221,7 +221,7 @@ class Channel:
         incoming = _Incoming(answer, reader, call)
         messages = incoming.messages()
         for first in messages:
-            return Stream(_after(first, messages), incoming)
+            return Stream(incoming.after(first, messages), incoming)
         return Stream(iter(()), incoming)
 
 
@@ -248,19 +248,14 @@ class _Incoming(Generic[Res]):
             while True:
                 message = reader.next()
                 if message is not None:
-                    if deadline.over:
-                        _check(deadline, sent=True)
+                    if self._closed or deadline.over:
+                        self._check()
                     yield message
-                elif reader.ended:
+                elif reader.ended or not (piece := answer.read_some()):
+                    self._check()
                     reader.over(answer.finish())
                     return
                 else:
-                    piece = answer.read_some()
-                    if not piece and self._closed:
-                        raise CanceledError("the stream was closed", Code.CANCELED)
-                    if not piece:
-                        reader.over()
-                        return
                     call.bytes_received += len(piece)
                     reader.feed(piece)
         except CallError as error:
@@ -268,10 +263,24 @@ class _Incoming(Generic[Res]):
             if reader.ended:
                 # All has come, and was an error; the connection is as good as new.
                 answer.finish()
-            _check(deadline, sent=True)
+            self._check()
             raise
         finally:
             answer.close()
+
+    def after(self, first: Res, messages: Iterator[Res]) -> Iterator[Res]:
+        """What `messages` has behind its first one, with that."""
+        try:
+            self._check()
+            yield first
+            yield from messages
+        finally:
+            self._answer.close()
+
+    def _check(self) -> None:
+        _check(self._call.deadline, sent=True)
+        if self._closed:
+            raise CanceledError("the stream was closed", Code.CANCELED)
 
     def close(self) -> None:
         self._closed = True
@@ -287,11 +296,6 @@ def _check(deadline: Deadline, *, sent: bool) -> None:
         raise CallTimeoutError(text, Code.DEADLINE_EXCEEDED, sent=sent)
 
 
-def _after(first: Res, messages: Iterator[Res]) -> Iterator[Res]:
-    yield first
-    yield from messages
-
-
 def _only(stream: Stream[Any]) -> Reply[Any]:
     with stream:
         message = next(stream, None)
@@ -304,7 +308,3 @@ def _only(stream: Stream[Any]) -> Reply[Any]:
 def _counted(envelope: bytes, call: Call) -> bytes:
     call.bytes_sent += len(envelope)
     return envelope
-
-
-def _joined(head: dict[str, str], own: Headers) -> dict[str, Any]:
-    return {**{name: values[0] if len(values) == 1 else values for name, values in own.items()}, **head}

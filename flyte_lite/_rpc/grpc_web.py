@@ -5,6 +5,7 @@ Specification: github.com/grpc/grpc, doc/PROTOCOL-WEB.md. Unary calls and stream
 
 from __future__ import annotations
 
+import contextlib
 from typing import ClassVar, Optional
 from urllib.parse import unquote
 
@@ -80,12 +81,8 @@ def _error(trailers: Headers) -> Optional[WireError]:
     code = _CODES.get(int(number)) if number.isascii() and number.isdigit() else None
     message = unquote(trailers.get("grpc-message", [""])[0])
     for value in binary(trailers, "grpc-status-details-bin"):
-        from google.protobuf.message import DecodeError
-
-        try:
-            status = status_pb2.Status.FromString(value)
-        except (DecodeError, ValueError):
-            continue  # what can't be read hides nothing of the rest
-        details = tuple(ErrorDetail(each.type_url.rpartition("/")[2], each.value) for each in status.details)
-        return WireError(_CODES.get(status.code, code), status.message or message, details)
+        with contextlib.suppress(ValueError):  # what can't be read hides nothing of the rest
+            status = PROTO.decode(value, status_pb2.Status)
+            details = tuple(ErrorDetail(each.type_url.rpartition("/")[2], each.value) for each in status.details)
+            return WireError(_CODES.get(status.code, code), status.message or message, details)
     return WireError(code, message)

@@ -16,7 +16,7 @@ Metadata = Mapping[str, Union[str, bytes, Sequence[Union[str, bytes]]]]
 
 # What the protocols and HTTP say for themselves; a second one would contradict them.
 _RESERVED = {"accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "host"}
-_RESERVED |= {"te", "transfer-encoding", "user-agent", "x-user-agent"}
+_RESERVED |= {"te", "transfer-encoding", "user-agent", "x-grpc-web", "x-user-agent"}
 
 
 def checked(metadata: Metadata) -> Headers:
@@ -25,13 +25,14 @@ def checked(metadata: Metadata) -> Headers:
     Checked here, as http.client repeats a bad value in its error, and the value may be a token.
 
     Raises:
-        ValueError: A name or a value can't be sent as it is; the text has no value in it.
+        ValueError: A name or a value can't be sent as it is; the text has nothing in it that may be a secret.
     """
     headers: Headers = {}
     for given, value in metadata.items():
         name = given.lower()
         if not re.fullmatch(r"[0-9a-z_.-]+", name):
-            raise ValueError(f"{name[:40]!r} is not the name of a header")
+            begin = re.sub(r"[^0-9a-z_.-].*", "", name, flags=re.DOTALL)
+            raise ValueError(f"a header has a name that can't be sent; it begins with {begin!r}")
         values = [_text(name, each) for each in ([value] if isinstance(value, (str, bytes)) else value)]
         if values and name not in _RESERVED and not name.startswith(("connect-", "grpc-")):
             headers.setdefault(name, []).extend(values)

@@ -117,17 +117,19 @@ def retry(policy: RetryPolicy, draw: Callable[[], float]) -> Interceptor:
         while True:
             try:
                 for message in stream:
-                    failures = 0  # the server is well again
                     fresh = call.resume(message)
                     if fresh is not None:
+                        failures = 0  # it goes on; what only ever tells the same again is given up like any other
                         yield fresh
                 return
             except CallError as error:
+                call.sent = True  # whatever becomes of the next request
                 failures += 1
-                seconds = None if stream.closed else delay(call, failures, error)
-                if seconds is None:
+                seconds = delay(call, failures, error)
+                if seconds is not None and not stream.closed:
+                    call.deadline.sleep(seconds)
+                if seconds is None or stream.closed:
                     raise
-            call.deadline.sleep(seconds)
             stream.become(begin(call, proceed))
 
     return again

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Optional, Union
 
 import pytest
@@ -52,12 +52,13 @@ class FakeTransport:
         method: str,
         origin: Origin,
         target: str,
-        headers: Mapping[str, str],
+        headers: Mapping[str, Union[str, Sequence[str]]],
         body: Optional[bytes],
         deadline: Deadline,
         limit: int,
     ) -> Answer:
-        self.asked.append((method, origin, target, dict(headers), body, deadline, limit))
+        sent = {name: value if isinstance(value, str) else ", ".join(value) for name, value in headers.items()}
+        self.asked.append((method, origin, target, sent, body, deadline, limit))
         self.clock.now += 1
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, Exception):
