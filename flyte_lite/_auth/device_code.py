@@ -124,7 +124,7 @@ class DeviceCode:
                     secrets=(*secrets, pending.code),
                 )
             except CallError as error:
-                if not _passing(error) or deadline.expired:
+                if not _passing(error):
                     raise
                 if isinstance(error, CallTimeoutError):
                     interval *= 2  # as RFC 8628 §3.5 wants it

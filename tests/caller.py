@@ -1,0 +1,56 @@
+"""A client of the scripted identity provider, on a real socket."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Optional
+
+from issuer import CERTIFICATES, Issuer
+
+from flyte_lite._auth.person import Person
+from flyte_lite._auth.sign_in import SignIn
+from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Deadline
+from flyte_lite._http.origin import Origin
+from flyte_lite._http.tls import TlsPolicy
+from flyte_lite._http.transport import Transport
+from flyte_lite._rpc.channel import Channel
+from flyte_lite._rpc.method import Method
+from flyte_lite._rpc.retry import RetryPolicy
+from flyte_lite.idl.flyteidl2.project import project_service_pb2
+
+GET: Method[Any, Any] = Method(project_service_pb2, "ProjectService", "GetProject")
+
+
+class Caller:
+    """A client of the issuer, whose person types, clicks or is not there."""
+
+    def __init__(self, issuer: Issuer, *, browse: Callable[[str], bool] = lambda url: False, **settings: Any) -> None:
+        self.told: list[str] = []
+        self.transport = Transport(TlsPolicy(ca_file=str(CERTIFICATES / "authority.pem")), {})
+        origin = Origin(issuer.scheme, "127.0.0.1", issuer.port)
+        person = Person(True, {}, tell=self.told.append, browse=browse)
+        sign_in = SignIn(**settings)
+        self.credentials = sign_in.credentials(self.transport, origin, "", SYSTEM_CLOCK, person=person)
+        self.channel = Channel(
+            self.transport, origin, credentials=self.credentials, retry=RetryPolicy(retries=1, base=0.01)
+        )
+
+    def call(self, seconds: float = 20.0, cancel: Optional[Cancel] = None) -> int:
+        """How many attempts it took."""
+        request = project_service_pb2.GetProjectRequest(id="p")
+        deadline = Deadline(SYSTEM_CLOCK, seconds, cancel)
+        return self.channel.unary(GET, request, deadline=deadline).attempts
+
+    def call_in_threads(self, count: int) -> None:
+        with ThreadPoolExecutor(count) as pool:
+            for done in [pool.submit(self.call) for _ in range(count)]:
+                done.result(30)
+
+
+@contextlib.contextmanager
+def calling(issuer: Issuer, **settings: Any) -> Iterator[Caller]:
+    caller = Caller(issuer, **settings)
+    with contextlib.closing(caller.transport):
+        yield caller

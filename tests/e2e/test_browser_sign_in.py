@@ -1,0 +1,293 @@
+"""A sign-in with a browser: what comes back to this machine, from whom, and when nothing does."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any, Callable
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from caller import calling
+from issuer import CERTIFICATES, Issuer
+
+from flyte_lite import errors
+from flyte_lite._clock import Cancel
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "tls"])
+def issuer(request: pytest.FixtureRequest) -> Iterator[Issuer]:
+    with Issuer(secure=request.param) as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def plain_issuer() -> Iterator[Issuer]:
+    with Issuer() as issuer:
+        yield issuer
+
+
+class Browser:
+    """Does on a thread of its own what a person does with a page.
+
+    Attributes:
+        pages: Status and text of what it was shown.
+    """
+
+    def __init__(self, *acts: Callable[[Browser, str], None]) -> None:
+        self.acts = acts or (sign_in,)
+        self.urls: list[str] = []
+        self.pages: list[tuple[int, str]] = []
+        self.threads: list[threading.Thread] = []
+        self.problems: list[Exception] = []
+
+    def __call__(self, url: str) -> bool:
+        self.urls.append(url)
+        thread = threading.Thread(target=self._act, args=(url,))
+        self.threads.append(thread)
+        thread.start()
+        return True
+
+    def _act(self, url: str) -> None:
+        try:
+            for act in self.acts:
+                act(self, url)
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            self.problems.append(error)
+
+    def done(self) -> None:
+        for thread in self.threads:
+            thread.join(20)
+        assert self.problems == []
+
+    def get(self, url: str, **headers: str) -> None:
+        context = ssl.create_default_context(cafile=str(CERTIFICATES / "authority.pem"))
+        handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)]
+        asked = urllib.request.Request(url, headers=headers)
+        try:
+            with urllib.request.build_opener(*handlers).open(asked, timeout=10) as answer:
+                self.pages.append((answer.status, answer.read().decode()))
+        except urllib.error.HTTPError as error:
+            self.pages.append((error.code, error.read().decode()))
+
+
+def parameter(url: str, name: str) -> str:
+    return parse_qs(urlsplit(url).query)[name][0]
+
+
+def callback(url: str) -> str:
+    return parameter(url, "redirect_uri")
+
+
+def sign_in(browser: Browser, url: str) -> None:
+    browser.get(url)
+
+
+def decline(browser: Browser, url: str) -> None:
+    state = parameter(url, "state")
+    browser.get(f"{callback(url)}?error=access_denied&error_description=not%20%3Cb%3Enow&state={state}")
+
+
+def ask_for_an_icon(browser: Browser, url: str) -> None:
+    browser.get(f"{callback(url).rpartition('/')[0]}/favicon.ico")
+
+
+def come_from_elsewhere(browser: Browser, url: str) -> None:
+    browser.get(f"{callback(url)}?code=stolen&state=guessed")
+    browser.get(f"{callback(url)}?code=stolen")
+    browser.get(f"{callback(url)}?error=access_denied")
+    browser.get(callback(url))
+
+
+def come_under_another_name(browser: Browser, url: str) -> None:
+    browser.get(f"{callback(url)}?code=x&state={parameter(url, 'state')}", Host="evil.example")
+
+
+def say_it_twice(browser: Browser, url: str) -> None:
+    browser.get(f"{callback(url)}?code=x&code=y&state={parameter(url, 'state')}")
+
+
+def say_nothing(browser: Browser, url: str) -> None:
+    parts = urlsplit(callback(url))
+    assert parts.port is not None
+    idle = [socket.create_connection(("127.0.0.1", parts.port)) for _ in range(3)]
+    idle[0].sendall(b"GET / HT")
+    idle[1].close()
+    browser.kept = idle  # type: ignore[attr-defined]
+
+
+def shout(browser: Browser, url: str) -> None:
+    with socket.create_connection(("127.0.0.1", urlsplit(callback(url)).port or 0)) as sock:
+        sock.settimeout(10)
+        try:
+            for _ in range(100):
+                sock.sendall(b"x" * 1000)
+            while sock.recv(1000):
+                pass
+        except OSError:
+            pass
+
+
+def come_from_another_provider(browser: Browser, url: str) -> None:
+    browser.get(f"{callback(url)}?code=x&state={parameter(url, 'state')}&iss=https://evil.example")
+
+
+@pytest.mark.parametrize(
+    "redirect_uri",
+    ["http://localhost/callback", "http://127.0.0.1/", "http://localhost:{}/a/callback", "http://127.0.0.1:{}"],
+)
+def test_a_sign_in(issuer: Issuer, redirect_uri: str) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    issuer.redirect_uri = redirect_uri.format(port)
+    browser = Browser()
+    with calling(issuer, auth_type="Pkce", browse=browser) as caller:
+        assert [caller.call(), caller.call()] == [1, 1]
+        browser.done()
+        issuer.revoke()
+        assert caller.call() == 2, "by the refresh token"
+
+    assert [status for status, _ in browser.pages] == [200]
+    assert "You can close this page" in browser.pages[0][1]
+    (url,) = browser.urls
+    assert caller.told == [f"To sign in, go to your browser, or open {url}"]
+    first, second = issuer.to("/token")
+    assert first.form["grant_type"] == "authorization_code"
+    assert 43 <= len(first.form["code_verifier"]) <= 128
+    assert second.form["grant_type"] == "refresh_token"
+    assert parameter(url, "scope") == "all offline"
+
+
+def test_a_server_that_asks_for_a_sign_in(issuer: Issuer) -> None:
+    browser = Browser()
+    if issuer.scheme == "http":
+        with calling(issuer, browse=browser) as caller, pytest.raises(errors.UnauthenticatedError, match="who are you"):
+            caller.call()
+        assert browser.urls == []
+        return
+    with calling(issuer, browse=browser) as caller:
+        assert caller.call() == 2
+        browser.done()
+
+
+def test_each_sign_in_has_a_state_and_a_verifier_of_its_own(plain_issuer: Issuer) -> None:
+    browser = Browser()
+    with calling(plain_issuer, auth_type="Pkce", browse=browser) as caller:
+        for _ in range(2):
+            caller.call()
+            plain_issuer.revoke()
+            plain_issuer._refresh.clear()
+    browser.done()
+
+    for name in ("state", "code_challenge"):
+        assert len({parameter(url, name) for url in browser.urls}) == 2
+
+
+@pytest.mark.parametrize(
+    ("act", "statuses"),
+    [
+        (ask_for_an_icon, [404]),
+        (come_from_elsewhere, [400, 400, 400, 400]),
+        (come_under_another_name, [404]),
+        (say_it_twice, [400]),
+        (say_nothing, []),
+        (shout, []),
+    ],
+)
+def test_what_is_not_the_sign_in_neither_ends_nor_makes_it(
+    plain_issuer: Issuer, act: Callable[[Browser, str], None], statuses: list[int]
+) -> None:
+    browser = Browser(act, sign_in)
+    with calling(plain_issuer, auth_type="Pkce", browse=browser) as caller:
+        assert caller.call() == 1
+    browser.done()
+
+    assert [status for status, _ in browser.pages] == [*statuses, 200]
+    assert len(plain_issuer.to("/token")) == 1
+    for sock in getattr(browser, "kept", []):
+        sock.close()
+
+
+def test_a_sign_in_that_is_declined(issuer: Issuer) -> None:
+    browser = Browser(decline)
+    declined = pytest.raises(errors.UnauthenticatedError, match=r"said access_denied \(not <b>now\)")
+    with calling(issuer, auth_type="Pkce", browse=browser) as caller, declined:
+        caller.call()
+    browser.done()
+
+    assert browser.pages[0][0] == 400
+    assert "<b>" not in browser.pages[0][1]
+    assert issuer.to("/token") == []
+
+
+def test_an_answer_of_another_provider(plain_issuer: Issuer) -> None:
+    browser = Browser(come_from_another_provider)
+    other = pytest.raises(errors.EndpointError, match="another identity provider")
+    with calling(plain_issuer, auth_type="Pkce", browse=browser) as caller, other:
+        caller.call()
+    browser.done()
+    assert plain_issuer.to("/token") == []
+
+
+@pytest.mark.parametrize(
+    ("acts", "said"),
+    [
+        ([lambda browser, url: None], r"nobody signed in with the browser within 0.3 s; give it more with timeout="),
+        ([come_from_elsewhere], r"\(4 came back from another sign-in, or without the right state\)"),
+    ],
+    ids=["silence", "strangers"],
+)
+def test_nobody_comes_back(plain_issuer: Issuer, acts: list[Any], said: str) -> None:
+    browser = Browser(*acts)
+    started = time.monotonic()
+    with calling(plain_issuer, auth_type="Pkce", browse=browser) as caller:
+        with pytest.raises(errors.CallTimeoutError, match=said) as caught:
+            caller.call(0.3)
+        assert not caught.value.sent
+    browser.done()
+    assert time.monotonic() - started < 5
+
+
+def test_a_sign_in_is_canceled(plain_issuer: Issuer) -> None:
+    cancel = Cancel()
+    browser = Browser(lambda browser, url: cancel.cancel())
+    with calling(plain_issuer, auth_type="Pkce", browse=browser) as caller, pytest.raises(errors.CanceledError):
+        caller.call(cancel=cancel)
+    browser.done()
+    assert cancel._on_cancel == []
+
+
+def test_a_port_that_is_taken(plain_issuer: Issuer) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        plain_issuer.redirect_uri = f"http://localhost:{taken.getsockname()[1]}/callback"
+        refused = pytest.raises(errors.ConfigError, match="that port can't be used")
+        with calling(plain_issuer, auth_type="Pkce") as caller, refused:
+            caller.call()
+
+
+def test_the_port_is_free_again(plain_issuer: Issuer) -> None:
+    browser = Browser()
+    with calling(plain_issuer, auth_type="Pkce", browse=browser) as caller:
+        caller.call()
+    browser.done()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", urlsplit(callback(browser.urls[0])).port or 0)) != 0
+
+
+def test_more_is_sent_where_it_is_asked_for(plain_issuer: Issuer) -> None:
+    browser = Browser()
+    further: dict[str, Any] = {"to_authorize": {"prompt": "login"}, "to_token": {"resource": "x"}}
+    with calling(plain_issuer, auth_type="Pkce", browse=browser, **further) as caller:
+        caller.call()
+    browser.done()
+
+    assert parameter(browser.urls[0], "prompt") == "login"
+    assert plain_issuer.to("/token")[0].form["resource"] == "x"
