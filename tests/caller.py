@@ -21,6 +21,8 @@ from flyte_lite._rpc.retry import RetryPolicy
 from flyte_lite.idl.flyteidl2.project import project_service_pb2
 
 GET: Method[Any, Any] = Method(project_service_pb2, "ProjectService", "GetProject")
+WRITE: Method[Any, Any] = Method(project_service_pb2, "ProjectService", "GetProject", safe=False)
+"""As if it changed something."""
 
 
 class Caller:
@@ -37,11 +39,11 @@ class Caller:
             self.transport, origin, credentials=self.credentials, retry=RetryPolicy(retries=1, base=0.01)
         )
 
-    def call(self, seconds: float = 20.0, cancel: Optional[Cancel] = None) -> int:
+    def call(self, seconds: float = 20.0, cancel: Optional[Cancel] = None, method: Method[Any, Any] = GET) -> int:
         """How many attempts it took."""
         request = project_service_pb2.GetProjectRequest(id="p")
         deadline = Deadline(SYSTEM_CLOCK, seconds, cancel)
-        return self.channel.unary(GET, request, deadline=deadline).attempts
+        return self.channel.unary(method, request, deadline=deadline).attempts
 
     def call_in_threads(self, count: int) -> None:
         with ThreadPoolExecutor(count) as pool:

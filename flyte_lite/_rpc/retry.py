@@ -50,7 +50,8 @@ def _worth_it(error: CallError, safe: bool) -> bool:
     if isinstance(error, (errors.ConnectFailedError, errors.RateLimitedError)):
         return True
     # Not by its code: a bare HTTP 400 stands for internal as well, and that one will not get better.
-    return safe and (error.code is Code.UNAVAILABLE or isinstance(error, errors.InternalError))
+    # What was not sent has done nothing: a token could not be had in time, say.
+    return (safe or not error.sent) and (error.code is Code.UNAVAILABLE or isinstance(error, errors.InternalError))
 
 
 def _unwanted(error: CallError) -> bool:

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 import pytest
-from caller import calling
+from caller import GET, WRITE, calling
 from issuer import CLIENT_ID, CLIENT_SECRET, PUBLIC_ID, Issuer, Request
 
 from flyte_lite import errors
 from flyte_lite._auth.discovery import ClientConfig
 from flyte_lite._auth.passthrough import auth_metadata
+from flyte_lite._rpc.method import Method
 
 PROGRAM = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
 
@@ -104,13 +105,14 @@ def test_a_wrong_secret(issuer: Issuer) -> None:
     assert len(issuer.to("/token")) == 1, "it does not get better by asking again"
 
 
-def test_a_provider_that_is_down_for_a_moment(plain_issuer: Issuer) -> None:
+@pytest.mark.parametrize("method", [GET, WRITE], ids=["read", "write"])
+def test_a_provider_that_is_down_for_a_moment(plain_issuer: Issuer, method: Method[Any, Any]) -> None:
     down = iter([True])
     plain_issuer.before = lambda request: (
         (503, "text/plain", b"later") if request.path == "/token" and next(down, False) else None
     )
     with calling(plain_issuer, **PROGRAM) as caller:
-        caller.call()
+        assert caller.call(method=method) == 1
     assert len(plain_issuer.to("/token")) == 2
 
 

@@ -72,6 +72,7 @@ def test_each_code(code: Code, pushed: bool, safe: bool) -> None:
     [
         (errors.ConnectFailedError("x"), True, True),
         (errors.ConnectionLostError("x"), True, False),
+        (errors.UnavailableError("no token now", Code.UNAVAILABLE, sent=False), True, True),
         (errors.TlsError("x"), False, False),
         (errors.EndpointError("a bare 400", Code.INTERNAL), False, False),
         (errors.EndpointError("a page", Code.UNKNOWN), False, False),
