@@ -6,7 +6,7 @@ Specification: connectrpc.com, "Streaming-RPCs"; gRPC-Web frames its messages al
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple, Optional
+from typing import Optional
 
 from flyte_lite.errors import AnswerTooLargeError, Code, RpcError
 
@@ -20,16 +20,8 @@ MOST = 0xFFFF_FFFF
 _PREFIX_SIZE, _unpack = PREFIX.size, PREFIX.unpack_from
 
 
-class Envelope(NamedTuple):
-    """One frame.
-
-    Attributes:
-        flags: As they came; see the constants.
-        data: The payload as it came, packed if `COMPRESSED` is set.
-    """
-
-    flags: int
-    data: bytes
+Envelope = tuple[int, bytes]
+"""Flags and payload as they came: packed if `COMPRESSED` is set. No class, because streams are made of these."""
 
 
 class EnvelopeCutShort(ValueError):
@@ -97,7 +89,7 @@ class EnvelopeReader:
                 end += length
                 if end <= len(buffer):
                     self._start = end
-                    return Envelope(flags, buffer[begin:end])
+                    return flags, buffer[begin:end]
             if self.rest < end - start:
                 return None
             self._buffer = b"".join([buffer[start:], *self._later])

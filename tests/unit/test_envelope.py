@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from flyte_lite._rpc.envelope import COMPRESSED, END_STREAM, Envelope, EnvelopeCutShort, EnvelopeReader, pack
+from flyte_lite._rpc.envelope import COMPRESSED, END_STREAM, EnvelopeCutShort, EnvelopeReader, pack
 from flyte_lite.errors import AnswerTooLargeError, Code
 
-ENVELOPES = [Envelope(0, b"one"), Envelope(COMPRESSED, b""), Envelope(0, b"x" * 70_000), Envelope(END_STREAM, b"{}")]
+ENVELOPES = [(0, b"one"), (COMPRESSED, b""), (0, b"x" * 70_000), (END_STREAM, b"{}")]
 BYTES = b"".join(pack(*envelope) for envelope in ENVELOPES)
 
 
@@ -50,7 +50,7 @@ def test_an_envelope_is_given_as_soon_as_its_last_byte_is_there() -> None:
     reader.feed(pack(0, b"ab")[:-1])
     assert reader.next() is None
     reader.feed(b"b")
-    assert reader.next() == Envelope(0, b"ab")
+    assert reader.next() == (0, b"ab")
     assert reader.next() is None
 
 
@@ -58,7 +58,7 @@ def test_the_limit_is_known_from_the_prefix() -> None:
     reader = EnvelopeReader(limit=3)
     reader.feed(pack(0, b"abc") + b"\0\xff\xff\xff\xff")
 
-    assert reader.next() == Envelope(0, b"abc")
+    assert reader.next() == (0, b"abc")
     with pytest.raises(AnswerTooLargeError, match="4294967295 bytes is over the limit of 3") as caught:
         reader.next()
     assert caught.value.code is Code.RESOURCE_EXHAUSTED
@@ -106,7 +106,7 @@ def test_a_large_one_in_many_pieces_takes_no_time() -> None:
         reader.feed(data[start : start + 500])
         assert start + 500 >= 8_000_005 or reader.next() is None
 
-    assert [len(envelope.data) for envelope in iter(reader.next, None)] == [8_000_000, 4]
+    assert [len(data) for _, data in iter(reader.next, None)] == [8_000_000, 4]
 
 
 def test_many_small_ones_in_one_piece_take_no_time() -> None:

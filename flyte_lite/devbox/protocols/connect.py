@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Optional
 
 from flyte_lite._rpc.codec import Codec
 from flyte_lite._rpc.compression import gunzip, gzip
-from flyte_lite._rpc.envelope import END_STREAM, Envelope
+from flyte_lite._rpc.envelope import END_STREAM
 from flyte_lite.devbox._refusal import refusal
 from flyte_lite.devbox.protocols.error_json import error_object, json_bytes, status_of
 from flyte_lite.devbox.protocols.protocol import Answer, Enveloped, Headers, Protocol, first_of, negotiated
@@ -128,11 +128,11 @@ class ConnectStream(Enveloped):
         _check_version(self.incoming.headers.get("connect-protocol-version", ""))
         return _timeout(self.incoming)
 
-    def special(self, envelope: Envelope) -> None:
-        if not envelope.flags & END_STREAM:
-            raise refusal(Code.INTERNAL, f"protocol error: invalid envelope flags {envelope.flags}")
+    def special(self, flags: int, data: bytes) -> None:
+        if not flags & END_STREAM:
+            raise refusal(Code.INTERNAL, f"protocol error: invalid envelope flags {flags}")
         try:
-            json.loads(envelope.data)
+            json.loads(data)
         except (ValueError, RecursionError) as error:
             raise refusal(Code.INTERNAL, f"unmarshal end stream message: {error}") from error
 

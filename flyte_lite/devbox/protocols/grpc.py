@@ -11,7 +11,7 @@ from typing import Optional
 from urllib.parse import quote
 
 from flyte_lite._rpc.codec import PROTO, Codec
-from flyte_lite._rpc.envelope import TRAILERS, Envelope
+from flyte_lite._rpc.envelope import TRAILERS
 from flyte_lite.devbox._refusal import refusal
 from flyte_lite.devbox.protocols.protocol import Answer, Enveloped, Headers, first_of
 from flyte_lite.errors import CallError, Code
@@ -74,8 +74,8 @@ class Grpc(Enveloped):
             raise refusal(Code.INVALID_ARGUMENT, f'protocol error: timeout "{timeout}" is too long')
         return None if timeout[-1] == "H" and number > _MOST_HOURS else number * unit
 
-    def special(self, envelope: Envelope) -> None:
-        raise refusal(Code.INTERNAL, f"protocol error: invalid envelope flags {envelope.flags}")
+    def special(self, flags: int, data: bytes) -> None:
+        raise refusal(Code.INTERNAL, f"protocol error: invalid envelope flags {flags}")
 
     def answer(self, messages: Iterator[bytes]) -> Answer:
         first, error = first_of(messages)
@@ -102,10 +102,10 @@ class GrpcWeb(Grpc):
     name = "grpc-web"
     prefix = "application/grpc-web+"
 
-    def special(self, envelope: Envelope) -> None:
-        if not envelope.flags & TRAILERS:
-            super().special(envelope)
-        for line in envelope.data.splitlines():
+    def special(self, flags: int, data: bytes) -> None:
+        if not flags & TRAILERS:
+            super().special(flags, data)
+        for line in data.splitlines():
             if line and not re.match(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:", line):
                 raise refusal(Code.INTERNAL, "gRPC-Web protocol error: trailers invalid: malformed MIME header line")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from flyte_lite._rpc.codec import JSON, PROTO, Codec
 from flyte_lite._rpc.compression import gunzip, gzip
-from flyte_lite._rpc.envelope import COMPRESSED, Envelope, EnvelopeCutShort, EnvelopeReader, pack
+from flyte_lite._rpc.envelope import COMPRESSED, EnvelopeCutShort, EnvelopeReader, pack
 from flyte_lite.devbox._refusal import refusal
 from flyte_lite.devbox.protocols import protojson
 from flyte_lite.errors import CallError, Code
@@ -155,7 +155,7 @@ class Enveloped(Protocol):
         """
 
     @abstractmethod
-    def special(self, envelope: Envelope) -> None:
+    def special(self, flags: int, data: bytes) -> None:
         """Look at an envelope that is no message, as only answers may have one.
 
         Raises:
@@ -182,23 +182,24 @@ class Enveloped(Protocol):
                 cut = "incomplete envelope: unexpected EOF" if error.promised is None else str(error)
                 raise refusal(Code.INVALID_ARGUMENT, f"protocol error: {cut}") from error
             return None
-        data = envelope.data
-        if envelope.flags & COMPRESSED and not self._packed:
+        flags, data = envelope
+        empty = not data
+        if flags & COMPRESSED and not self._packed:
             text = "protocol error: sent compressed message without compression support"
             raise refusal(Code.INTERNAL, text)
-        if data and envelope.flags & COMPRESSED:
+        if data and flags & COMPRESSED:
             try:
                 data = gunzip(data, _MOST)
             except ValueError as error:
                 raise refusal(Code.INVALID_ARGUMENT, f"decompress: {error}") from error
-        if envelope.flags & ~COMPRESSED:
+        if flags & ~COMPRESSED:
             if reader.rest:
                 text = f"corrupt response: {reader.rest} extra bytes after end of stream"
                 raise refusal(Code.INTERNAL, text)
-            self.special(Envelope(envelope.flags, data))
+            self.special(flags, data)
             return None
         # Nothing at all is the empty message, in JSON too.
-        return self.decode(data, kind) if envelope.data else kind()
+        return kind() if empty else self.decode(data, kind)
 
     def pack(self, flags: int, data: bytes) -> bytes:
         """An envelope of the answer, packed if that was agreed upon, however short it is."""
