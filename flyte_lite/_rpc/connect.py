@@ -15,7 +15,7 @@ from flyte_lite._rpc.codec import PROTO, Codec
 from flyte_lite._rpc.envelope import END_STREAM
 from flyte_lite._rpc.headers import Headers, merged
 from flyte_lite._rpc.method import Method, Req, Res
-from flyte_lite._rpc.protocol import USER_AGENT, Protocol, unpacked, unpacking
+from flyte_lite._rpc.protocol import Protocol, unpacked, unpacking
 from flyte_lite._rpc.wire_error import WireError
 from flyte_lite.errors import Code
 
@@ -50,6 +50,7 @@ class Connect(Protocol):
         codec: See `Protocol`.
         compression: See `Protocol`.
         get: Ask by GET what has no side effects, so that caches on the way may answer.
+        agent: See `Protocol`.
     """
 
     prefix: ClassVar[str] = "application/connect+"
@@ -57,11 +58,13 @@ class Connect(Protocol):
     encoding: ClassVar[str] = "connect-content-encoding"
     end_flag: ClassVar[int] = END_STREAM
 
-    def __init__(self, codec: Codec = PROTO, *, compression: Optional[str] = None, get: bool = False) -> None:
-        super().__init__(codec, compression=compression)
+    def __init__(
+        self, codec: Codec = PROTO, *, compression: Optional[str] = None, get: bool = False, agent: str = ""
+    ) -> None:
+        super().__init__(codec, compression=compression, agent=agent)
         self._get = get
         self._unary_type = f"application/{codec.name}"
-        common = {"Accept": "*/*", "User-Agent": USER_AGENT}
+        common = {"Accept": "*/*", "User-Agent": self._agent}
         self._get_head = {**common, "Accept-Encoding": self._accepted}
         self._unary_head = {**self._get_head, "Connect-Protocol-Version": "1", "Content-Type": self._unary_type}
         # What is in the envelopes is packed, or not; whatever packs the whole body would hold messages back.

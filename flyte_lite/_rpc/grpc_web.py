@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from flyte_lite._rpc.codec import PROTO, Codec
 from flyte_lite._rpc.envelope import TRAILERS
 from flyte_lite._rpc.headers import Headers, binary
-from flyte_lite._rpc.protocol import USER_AGENT, Protocol
+from flyte_lite._rpc.protocol import Protocol
 from flyte_lite._rpc.wire_error import WireError
 from flyte_lite.errors import Code, ErrorDetail
 from flyte_lite.idl.google.rpc import status_pb2
@@ -31,16 +31,16 @@ class GrpcWeb(Protocol):
     encoding: ClassVar[str] = "grpc-encoding"
     end_flag: ClassVar[int] = TRAILERS
 
-    def __init__(self, codec: Codec = PROTO, *, compression: Optional[str] = None) -> None:
-        super().__init__(codec, compression=compression)
+    def __init__(self, codec: Codec = PROTO, *, compression: Optional[str] = None, agent: str = "") -> None:
+        super().__init__(codec, compression=compression, agent=agent)
         self._head = {
             "Accept": "*/*",
             "Accept-Encoding": "identity",
             "Content-Type": self.prefix + codec.name,
             "Grpc-Accept-Encoding": self._accepted,
-            "User-Agent": USER_AGENT,
+            "User-Agent": self._agent,
             "X-Grpc-Web": "1",
-            "X-User-Agent": USER_AGENT,
+            "X-User-Agent": self._agent,
         }
         if self._packing is not None:
             self._head["Grpc-Encoding"] = self._packing.name

@@ -35,6 +35,7 @@ class Protocol(ABC):
         codec: How messages are written.
         compression: How those that are sent are packed; None sends them as they are, which every server takes. Answers
             may come packed in this way or as gzip.
+        agent: What stands in `User-Agent` before our own name.
 
     Attributes:
         prefix: What the content types of streams begin with, up to the codec's name.
@@ -51,8 +52,9 @@ class Protocol(ABC):
     encoding: ClassVar[str]
     end_flag: ClassVar[int]
 
-    def __init__(self, codec: Codec = PROTO, *, compression: Optional[str] = None) -> None:
+    def __init__(self, codec: Codec = PROTO, *, compression: Optional[str] = None, agent: str = "") -> None:
         self.codec = codec
+        self._agent = f"{agent} {USER_AGENT}".lstrip()
         self._packing = _packing(compression)
         self._accepted = "gzip" if compression in (None, "identity", "gzip") else f"{compression}, gzip"
 
