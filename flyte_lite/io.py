@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, ClassVar, Generic, Optional, TypeVar, Union
 
 __all__ = ["DataFrame", "Dir", "File"]
@@ -20,12 +21,14 @@ _Self = TypeVar("_Self", bound="_Reference")
 
 # What the official SDK writes as the path of a folder that was not made.
 _EMPTY = "::flyte-empty-dir::"
+_OPTIONAL_TEXT = [{"type": "string"}, {"type": "null"}]
 
 
 class _Reference:
     __slots__ = ()
-    # What makes the value, in the order in which it is shown.
+    # What makes the value, in the order in which it is shown; and what of it stands inside a dataclass or a model.
     _fields: ClassVar[tuple[str, ...]] = ()
+    _inner: ClassVar[tuple[str, ...]] = ()
 
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
@@ -63,8 +66,40 @@ class _Reference:
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields by name, as they stand in the JSON of a task's inputs."""
+        """The fields by name."""
         return dict(zip(self._fields, self._values()))
+
+    def _inside(self) -> dict[str, Any]:
+        """As it stands inside a dataclass or a model."""
+        return {name: value for name, value in self.to_dict().items() if name in self._inner}
+
+    @classmethod
+    def _schema(cls) -> dict[str, Any]:
+        """The JSON schema of that."""
+        raise NotImplementedError
+
+    # pydantic asks for these where a model has a field of this class; its own schemas are plain dicts.
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
+        return {
+            "type": "function-plain",
+            "ref": f"{cls.__module__}.{cls.__name__}",
+            "function": {"type": "no-info", "function": cls._taken},
+            "serialization": {"type": "function-plain", "function": cls._inside},
+        }
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        return cls._schema()
+
+    @classmethod
+    def _taken(cls: type[_Self], value: Any) -> _Self:
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, Mapping) and set(value) <= {*cls._inner, "hash_method"}:
+            with suppress(TypeError):
+                return cls(**{name: item for name, item in value.items() if name in cls._inner})
+        raise ValueError(f"expected a {cls.__name__}, or a dict of {', '.join(cls._inner)}")
 
 
 def _revive(cls: type[_Self], values: dict[str, Any]) -> _Self:
@@ -73,7 +108,8 @@ def _revive(cls: type[_Self], values: dict[str, Any]) -> _Self:
 
 class _Stored(_Reference):
     __slots__ = ("format", "hash", "name", "path")
-    _fields = ("path", "name", "format", "hash")
+    _fields = _inner = ("path", "name", "format", "hash")
+    _kind: ClassVar[tuple[str, str]]
 
     path: str
     name: str
@@ -94,6 +130,23 @@ class _Stored(_Reference):
         last = posixpath.basename(path.rstrip("/"))
         self._set(path=path, name=last if name is None else name, format=format or "", hash=hash or None)
 
+    @classmethod
+    def _schema(cls) -> dict[str, Any]:
+        kind, what = cls._kind
+        return {
+            "type": "object",
+            "title": cls.__name__,
+            "description": f"A {what} reference with an optional format type.",
+            "x-flyte-type": kind,
+            "required": ["path"],
+            "properties": {
+                "path": {"title": "Path", "type": "string"},
+                "name": {"title": "Name", "default": None, "anyOf": _OPTIONAL_TEXT},
+                "format": {"title": "Format", "default": "", "type": "string"},
+                "hash": {"title": "Hash", "default": None, "anyOf": _OPTIONAL_TEXT},
+            },
+        }
+
 
 class File(_Stored, Generic[T]):
     """A file in a store. `File[T]` says what is in it, for people; on the wire it is the same.
@@ -106,6 +159,7 @@ class File(_Stored, Generic[T]):
     """
 
     __slots__ = ()
+    _kind = ("file", "file")
 
     @classmethod
     def from_existing_remote(cls, remote_path: str, file_cache_key: Optional[str] = None) -> File[T]:
@@ -124,6 +178,7 @@ class Dir(_Stored, Generic[T]):
     """
 
     __slots__ = ()
+    _kind = ("dir", "directory")
 
     @classmethod
     def from_existing_remote(cls, remote_path: str, dir_cache_key: Optional[str] = None) -> Dir[T]:
@@ -153,6 +208,7 @@ class DataFrame(_Reference):
 
     __slots__ = ("_columns", "format", "hash", "uri")
     _fields = ("uri", "format", "hash", "columns")
+    _inner = ("uri", "format", "hash")
 
     uri: Optional[str]
     format: str
@@ -178,6 +234,24 @@ class DataFrame(_Reference):
     def from_existing_remote(cls, remote_path: str, format: Optional[str] = None) -> DataFrame:
         """The reference to a table that is there already."""
         return cls(remote_path, format=format)
+
+    @classmethod
+    def _schema(cls) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "title": "DataFrame",
+            "description": "A tabular data reference backed by a remote file.",
+            "x-flyte-type": "dataframe",
+            "properties": {
+                "uri": {"title": "Uri", "default": None, "anyOf": _OPTIONAL_TEXT},
+                "format": {"title": "Format", "default": "", "anyOf": _OPTIONAL_TEXT},
+                "hash": {"title": "Hash", "default": None, "anyOf": _OPTIONAL_TEXT},
+            },
+        }
+
+    def _inside(self) -> dict[str, Any]:
+        # As the official SDK writes it; its hash is one of whole inputs.
+        return {"uri": self.uri, "format": self.format}
 
     @property
     def columns(self) -> dict[str, str]:

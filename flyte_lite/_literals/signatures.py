@@ -8,7 +8,8 @@ import typing
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
-from flyte_lite._literals.types import literal_type, named
+from flyte_lite._literals.classes import fields_of, is_named_tuple, named
+from flyte_lite._literals.types import literal_type
 from flyte_lite._literals.values import to_literal
 from flyte_lite.errors import LiteralError
 from flyte_lite.idl.flyteidl2.core import interface_pb2
@@ -97,12 +98,14 @@ def _outputs(function: Callable[..., Any]) -> dict[str, Any]:
     annotation = _resolved(function, "return", annotation)
     if annotation is type(None):
         return {}
+    if is_named_tuple(annotation):
+        return fields_of(annotation)
     if typing.get_origin(annotation) is not tuple:
         return {"o0": annotation}
     items = typing.get_args(annotation)
     # `tuple[()]` is () in one Python and ((),) in another.
     if not items or items == ((),) or Ellipsis in items:
-        raise LiteralError(f"values of {named(annotation)} can't be passed yet: each output needs a type", "return")
+        raise LiteralError(f"values of {named(annotation)} can't be passed, as each output needs a type", "return")
     return {f"o{number}": item for number, item in enumerate(items)}
 
 

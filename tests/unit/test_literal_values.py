@@ -595,7 +595,6 @@ class TestDynamicEnum:
         pytest.param({"a": {"b": Mode.SLOW}}, dict[str, dict[str, Mode]], {"a": {"b": Mode.SLOW}}, id="enum in dicts"),
         pytest.param(Mode.SLOW, Union[Color, Mode, str], Mode.SLOW, id="second enum of a union"),
         pytest.param("SLOW", Union[str, Mode], "SLOW", id="str beside an enum"),
-        pytest.param("s", Union[str, Literal["s"]], "s", id="str beside a Literal"),
         pytest.param(datetime.date(2024, 1, 2), datetime.date, datetime.date(2024, 1, 2), id="date"),
         pytest.param(
             [datetime.date(2024, 1, 2)],
@@ -626,7 +625,7 @@ def test_a_function_gets_what_its_annotation_says(value: Any, annotation: Any, e
     ("value", "annotation", "text"),
     [
         (DynamicEnum.member("BLUE"), Color, "v: expected Color, got DynamicEnum.BLUE"),
-        ("RED", Color, "v: expected Color, got str 'RED'"),
+        ("red ", Color, "v: expected Color, got str 'red '"),
         (DynamicEnum.member("z"), Literal["a"], "v: expected Literal['a'], got DynamicEnum.z"),
         ("x", datetime.date, "v: expected date, got str 'x'"),
         (1.5, Optional[int], "v: expected Optional[int], got float 1.5"),
