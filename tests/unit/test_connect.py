@@ -47,7 +47,7 @@ def test_a_packed_message_is_read(encoding: str) -> None:
     assert read(200, "application/proto", gzip.compress(MESSAGE), {"content-encoding": [encoding]}).name == "r"
 
 
-@pytest.mark.parametrize("encoding", ["identity", "gzip", "br"])
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "rot13"])
 def test_nothing_is_never_unpacked(encoding: str) -> None:
     assert read(200, "application/proto", b"", {"content-encoding": [encoding]}) == Run()
 
@@ -181,7 +181,7 @@ def test_a_packed_error_is_unpacked() -> None:
             "limit of 1000",
         ),
         (200, "application/proto", b"\x22\x01r", PACKED, errors.InternalError, "can't be unpacked"),
-        (200, "application/proto", b"x", {"content-encoding": ["br"]}, errors.InternalError, "packed as .br."),
+        (200, "application/proto", b"x", {"content-encoding": ["rot13"]}, errors.InternalError, "packed as .rot13."),
     ],
 )
 def test_bad_packing(

@@ -16,6 +16,7 @@ from flyte_lite._rpc.codec import JSON, PROTO
 from flyte_lite._rpc.connect import Connect
 from flyte_lite._version import __version__
 from flyte_lite.errors import CallError, Code, ConfigError, ErrorDetail
+from flyte_lite.idl.flyteidl2.task import run_pb2
 
 LIMIT = 1000
 PACKED = {**STREAM, "connect-content-encoding": ["gzip"]}
@@ -431,3 +432,25 @@ def test_an_answer_that_cannot_be_read_has_headers_and_trailers_together() -> No
         Connect().answer(Word, 200, "OK", headers, b"\xff", LIMIT)
 
     assert caught.value.headers["x"] == ["1", "2"]
+
+
+def test_maps_have_one_order_in_addresses() -> None:
+    # Fields of maps come in any order unless it is asked for: each entry is field 1, of key 1 and value 2.
+    keys = [f"k{number:02}" for number in range(50)]
+    message = run_pb2.Labels(values=dict.fromkeys(reversed(keys), "v"))
+
+    def sent(protocol: Connect) -> bytes:
+        text = got(protocol, message).target.partition("&message=")[2]
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+    assert sent(Connect(get=True)) == b"".join(b"\x0a\x08\x0a\x03" + key.encode() + b"\x12\x01v" for key in keys)
+    assert list(json.loads(sent(Connect(JSON, get=True)))["values"]) == keys
+
+
+def test_an_answer_over_the_limit_has_its_headers() -> None:
+    headers = {"content-type": ["application/proto"], "content-encoding": ["gzip"], "x": ["1"]}
+
+    with pytest.raises(errors.AnswerTooLargeError) as caught:
+        Connect().answer(Word, 200, "OK", headers, gzip.compress(b"\0" * (LIMIT + 1)), LIMIT)
+
+    assert caught.value.headers["x"] == ["1"]

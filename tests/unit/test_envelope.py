@@ -7,7 +7,7 @@ import random
 import pytest
 
 from flyte_lite._rpc.envelope import COMPRESSED, END_STREAM, EnvelopeCutShort, EnvelopeReader, pack
-from flyte_lite.errors import AnswerTooLargeError, Code
+from flyte_lite.errors import AnswerTooLargeError, Code, RpcError
 
 ENVELOPES = [(0, b"one"), (COMPRESSED, b""), (0, b"x" * 70_000), (END_STREAM, b"{}")]
 BYTES = b"".join(pack(*envelope) for envelope in ENVELOPES)
@@ -115,3 +115,13 @@ def test_many_small_ones_in_one_piece_take_no_time() -> None:
     reader.feed(pack(0, b"12345") * 200_000)
 
     assert sum(1 for _ in iter(reader.next, None)) == 200_000
+
+
+def test_what_four_bytes_cannot_count_is_refused() -> None:
+    class Huge(bytes):
+        def __len__(self) -> int:
+            return 1 << 32
+
+    with pytest.raises(RpcError, match="4294967296 bytes does not fit") as caught:
+        pack(0, Huge())
+    assert caught.value.code is Code.RESOURCE_EXHAUSTED
