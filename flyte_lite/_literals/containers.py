@@ -5,27 +5,20 @@ What is taken beyond the official SDK: any sequence but a text for a list, any m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flyte_lite._literals.given import is_dict, is_list
 from flyte_lite._literals.kinds import Kind, Plan
 from flyte_lite._literals.misfit import each, unexpected
-from flyte_lite._literals.shapes import misread
+from flyte_lite._literals.shapes import unpacked
 
 if TYPE_CHECKING:
-    from flyte_lite._literals.kinds import Decoder, Encoder
+    from flyte_lite._literals.kinds import Decoder, Encoder, Reader
     from flyte_lite.idl.flyteidl2.core.literals_pb2 import Literal
     from flyte_lite.idl.flyteidl2.core.types_pb2 import LiteralType
 
 
-def is_list(value: Any) -> bool:
-    """An ordered thing of elements that are not letters or bytes."""
-    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview))
-
-
-def is_dict(value: Any) -> bool:
-    """Something with keys and values."""
-    return isinstance(value, Mapping)
+__all__ = ["DICT", "LIST", "is_dict", "is_list"]
 
 
 def _list_encoder(literal_type: LiteralType, plan: Plan) -> Encoder:
@@ -44,10 +37,11 @@ def _list_encoder(literal_type: LiteralType, plan: Plan) -> Encoder:
 
 def _list_decoder(literal_type: LiteralType, plan: Plan) -> Decoder:
     decode_item = plan.decoder(literal_type.collection_type)
+    plain = _list_reader(literal_type, plan)
 
-    def decode(literal: Literal) -> list[Any]:
+    def decode(literal: Literal) -> Any:
         if literal.WhichOneof("value") != "collection":
-            raise misread("list", literal)
+            return unpacked("list", literal, plain)
         made: list[Any] = []
         append = made.append
         each(enumerate(literal.collection.literals), lambda _, item: append(decode_item(item)))
@@ -84,10 +78,11 @@ def _key(key: Any) -> str:
 
 def _dict_decoder(literal_type: LiteralType, plan: Plan) -> Decoder:
     decode_item = plan.decoder(literal_type.map_value_type)
+    plain = _dict_reader(literal_type, plan)
 
-    def decode(literal: Literal) -> dict[str, Any]:
+    def decode(literal: Literal) -> Any:
         if literal.WhichOneof("value") != "map":
-            raise misread("dict", literal)
+            return unpacked("dict", literal, plain)
         literals = literal.map.literals
         made: dict[str, Any] = {}
         # The wire keeps no order; sorted, the same literal always reads the same.
@@ -98,11 +93,38 @@ def _dict_decoder(literal_type: LiteralType, plan: Plan) -> Decoder:
     return decode
 
 
+def _list_reader(literal_type: LiteralType, plan: Plan) -> Reader:
+    read_item = plan.reader(literal_type.collection_type)
+
+    def read(value: Any) -> list[Any]:
+        if type(value) is not list:
+            raise unexpected("list", value)
+        made: list[Any] = []
+        each(enumerate(value), lambda _, item: made.append(read_item(item)))
+        return made
+
+    return read
+
+
+def _dict_reader(literal_type: LiteralType, plan: Plan) -> Reader:
+    read_item = plan.reader(literal_type.map_value_type)
+
+    def read(value: Any) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise unexpected("dict", value)
+        made: dict[str, Any] = {}
+        each(value.items(), lambda key, item: made.__setitem__(_key(key), read_item(item)))
+        return made
+
+    return read
+
+
 LIST = Kind(
     tag="Typed List",
     describe=lambda literal_type, plan: f"list[{plan.describe(literal_type.collection_type)}]",
     encoder=_list_encoder,
     decoder=_list_decoder,
+    reader=_list_reader,
     reads=lambda literal: literal.WhichOneof("value") == "collection",
     holds=is_list,
 )
@@ -111,6 +133,7 @@ DICT = Kind(
     describe=lambda literal_type, plan: f"dict[str, {plan.describe(literal_type.map_value_type)}]",
     encoder=_dict_encoder,
     decoder=_dict_decoder,
+    reader=_dict_reader,
     reads=lambda literal: literal.WhichOneof("value") == "map",
     holds=is_dict,
 )

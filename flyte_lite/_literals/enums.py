@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from flyte_lite._literals.kinds import Kind, Plan
 from flyte_lite._literals.misfit import Misfit, clip, unexpected
-from flyte_lite._literals.shapes import is_primitive, misread
+from flyte_lite._literals.shapes import is_primitive, unpacked
 
 if TYPE_CHECKING:
-    from flyte_lite._literals.kinds import Decoder, Encoder
+    from flyte_lite._literals.kinds import Decoder, Encoder, Reader
     from flyte_lite.idl.flyteidl2.core.literals_pb2 import Literal
     from flyte_lite.idl.flyteidl2.core.types_pb2 import LiteralType
 
@@ -76,16 +76,33 @@ def _encoder(literal_type: LiteralType, plan: Plan) -> Encoder:
 
 
 def _decoder(literal_type: LiteralType, plan: Plan) -> Decoder:
-    members = {value: DynamicEnum.member(value) for value in literal_type.enum_type.values}
+    read = _reader(literal_type, plan)
+    expected = _expected(literal_type)
 
-    def decode(literal: Literal) -> DynamicEnum:
+    def decode(literal: Literal) -> Any:
         primitive = literal.scalar.primitive
-        found = members.get(primitive.string_value) if primitive.WhichOneof("value") == "string_value" else None
-        if found is None:
-            raise misread(f"one of {_options(literal_type)}" if members else "a member of an enum without any", literal)
-        return found
+        if primitive.WhichOneof("value") == "string_value":
+            return read(primitive.string_value)
+        return unpacked(expected, literal, read)
 
     return decode
+
+
+def _expected(literal_type: LiteralType) -> str:
+    return f"one of {_options(literal_type)}" if literal_type.enum_type.values else "a member of an enum without any"
+
+
+def _reader(literal_type: LiteralType, plan: Plan) -> Reader:
+    members = {value: DynamicEnum.member(value) for value in literal_type.enum_type.values}
+    expected = _expected(literal_type)
+
+    def read(value: Any) -> DynamicEnum:
+        found = members.get(value) if type(value) is str else None
+        if found is None:
+            raise unexpected(expected, value)
+        return found
+
+    return read
 
 
 ENUM = Kind(
@@ -93,5 +110,6 @@ ENUM = Kind(
     describe=lambda literal_type, plan: f"Literal[{_options(literal_type)}]",
     encoder=_encoder,
     decoder=_decoder,
+    reader=_reader,
     reads=is_primitive("string_value"),
 )

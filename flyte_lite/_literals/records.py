@@ -9,7 +9,7 @@ from typing import Any
 class Record(dict[str, Any]):
     """A dict whose items also go by attribute: `config["rate"]` and `config.rate` are the same.
 
-    It equals a plain dict of the same items and is one, for `json` too. A field that is called as a method of dict, such
+    It equals a plain dict of the same items and is one, for `json` too. A field that is called as a method, such
     as `items`, only goes by key. Fields are in the order in which the schema requires them, then as they came.
 
     Attributes:
@@ -20,7 +20,7 @@ class Record(dict[str, Any]):
 
     class_name: str
 
-    def __init__(self, fields: Mapping[str, Any] = {}, class_name: str = "") -> None:  # noqa: B006  # only read
+    def __init__(self, fields: Mapping[str, Any] = {}, class_name: str = "") -> None:  # only read
         super().__init__(fields)
         object.__setattr__(self, "class_name", class_name)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from flyte_lite._literals.kinds import Kind, Plan
 from flyte_lite._literals.misfit import Misfit, unexpected
-from flyte_lite._literals.shapes import is_primitive, misread
+from flyte_lite._literals.shapes import is_primitive, unpacked
 
 if TYPE_CHECKING:
     from flyte_lite._literals.kinds import Decoder, Encoder
@@ -40,7 +40,7 @@ def _write_int(value: Any, into: Literal, strict: bool = False) -> None:
     into.scalar.primitive.integer = value
 
 
-def _read_int(literal: Literal) -> int:
+def _read_int(literal: Literal) -> Any:
     primitive = literal.scalar.primitive
     which = primitive.WhichOneof("value")
     if which == "integer":
@@ -48,7 +48,7 @@ def _read_int(literal: Literal) -> int:
     # Every number that was typed into the console is a double; the task truncates it too.
     if which == "float_value" and math.isfinite(primitive.float_value):
         return int(primitive.float_value)
-    raise misread("int", literal)
+    return unpacked("int", literal, _plain_int)
 
 
 def _write_float(value: Any, into: Literal, strict: bool = False) -> None:
@@ -71,14 +71,14 @@ def _float(value: Any, strict: bool) -> float:
     return made
 
 
-def _read_float(literal: Literal) -> float:
+def _read_float(literal: Literal) -> Any:
     primitive = literal.scalar.primitive
     which = primitive.WhichOneof("value")
     if which == "float_value":
         return primitive.float_value
     if which == "integer":
         return float(primitive.integer)
-    raise misread("float", literal)
+    return unpacked("float", literal, _plain_float)
 
 
 def _write_str(value: Any, into: Literal, strict: bool = False) -> None:
@@ -91,11 +91,11 @@ def _write_str(value: Any, into: Literal, strict: bool = False) -> None:
         raise unexpected("str", value, ", which is not valid Unicode") from None
 
 
-def _read_str(literal: Literal) -> str:
+def _read_str(literal: Literal) -> Any:
     primitive = literal.scalar.primitive
     if primitive.WhichOneof("value") == "string_value":
         return primitive.string_value
-    raise misread("str", literal)
+    return unpacked("str", literal, _plain_str)
 
 
 def _write_bool(value: Any, into: Literal, strict: bool = False) -> None:
@@ -107,11 +107,11 @@ def _write_bool(value: Any, into: Literal, strict: bool = False) -> None:
     into.scalar.primitive.boolean = value
 
 
-def _read_bool(literal: Literal) -> bool:
+def _read_bool(literal: Literal) -> Any:
     primitive = literal.scalar.primitive
     if primitive.WhichOneof("value") == "boolean":
         return primitive.boolean
-    raise misread("bool", literal)
+    return unpacked("bool", literal, _plain_bool)
 
 
 def _write_datetime(value: Any, into: Literal, strict: bool = False) -> None:
@@ -134,7 +134,8 @@ def _write_datetime(value: Any, into: Literal, strict: bool = False) -> None:
 def _read_datetime(literal: Literal) -> datetime.datetime:
     primitive = literal.scalar.primitive
     if primitive.WhichOneof("value") != "datetime":
-        raise misread("datetime", literal)
+        made: datetime.datetime = unpacked("datetime", literal, _plain_datetime)
+        return made
     stamp = primitive.datetime
     try:
         return _EPOCH + datetime.timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
@@ -173,7 +174,8 @@ def _write_timedelta(value: Any, into: Literal, strict: bool = False) -> None:
 def _read_timedelta(literal: Literal) -> datetime.timedelta:
     primitive = literal.scalar.primitive
     if primitive.WhichOneof("value") != "duration":
-        raise misread("timedelta", literal)
+        made: datetime.timedelta = unpacked("timedelta", literal, _plain_timedelta)
+        return made
     length = primitive.duration
     # Towards zero, as protobuf does; `//` would go down.
     microseconds = abs(length.nanos) // 1000 * (-1 if length.nanos < 0 else 1)
@@ -191,17 +193,75 @@ def _write_none(value: Any, into: Literal, strict: bool = False) -> None:
 
 def _read_none(literal: Literal) -> None:
     if not _is_none(literal):
-        raise misread("None", literal)
+        unpacked("None", literal, _plain_none)
 
 
 def _is_none(literal: Literal) -> bool:
     return literal.scalar.WhichOneof("value") == "none_type"
 
 
+# From here on: where such a value stands as msgpack or JSON.
+
+
+def _plain_int(value: Any) -> int:
+    # JSON in a message has doubles only.
+    if type(value) is int or (type(value) is float and value.is_integer()):
+        return int(value)
+    raise unexpected("int", value)
+
+
+def _plain_float(value: Any) -> float:
+    if type(value) in (int, float):
+        return float(value)
+    raise unexpected("float", value)
+
+
+def _plain_str(value: Any) -> str:
+    if type(value) is not str:
+        raise unexpected("str", value)
+    return value
+
+
+def _plain_bool(value: Any) -> bool:
+    if type(value) is not bool:
+        raise unexpected("bool", value)
+    return value
+
+
+def _plain_datetime(value: Any) -> datetime.datetime:
+    if type(value) is str:
+        try:
+            # Python before 3.11 does not know the Z.
+            made = datetime.datetime.fromisoformat(value[:-1] + "+00:00" if value.endswith("Z") else value)
+            return made.replace(tzinfo=_UTC) if made.utcoffset() is None else made.astimezone(_UTC)
+        except (ValueError, OverflowError):
+            pass
+    raise unexpected("datetime", value)
+
+
+def _plain_date(value: Any) -> datetime.date:
+    return _plain_datetime(value).date()
+
+
+def _plain_timedelta(value: Any) -> datetime.timedelta:
+    if type(value) in (int, float):
+        try:
+            return datetime.timedelta(seconds=value)
+        except (ValueError, OverflowError):
+            pass
+    raise unexpected("timedelta", value)
+
+
+def _plain_none(value: Any) -> None:
+    if value is not None:
+        raise unexpected("None", value)
+
+
 def _kind(
     name: str,
     write: Callable[..., None],
     read: Callable[[Any], Any],
+    plain: Callable[[Any], Any],
     reads: Callable[[Any], bool],
     exact: type,
 ) -> Kind:
@@ -217,16 +277,21 @@ def _kind(
         describe=lambda literal_type, plan: name,
         encoder=encoder,
         decoder=decoder,
+        reader=lambda literal_type, plan: plain,
         reads=reads,
         exact=exact,
     )
 
 
-INT = _kind("int", _write_int, _read_int, is_primitive("integer"), int)
-FLOAT = _kind("float", _write_float, _read_float, is_primitive("float_value"), float)
-STR = _kind("str", _write_str, _read_str, is_primitive("string_value"), str)
-BOOL = _kind("bool", _write_bool, _read_bool, is_primitive("boolean"), bool)
-DATETIME = _kind("datetime", _write_datetime, _read_datetime, is_primitive("datetime"), datetime.datetime)
-DATE = _kind("date", _write_date, _read_date, is_primitive("datetime"), datetime.date)
-TIMEDELTA = _kind("timedelta", _write_timedelta, _read_timedelta, is_primitive("duration"), datetime.timedelta)
-NONE = _kind("None", _write_none, _read_none, _is_none, type(None))
+INT = _kind("int", _write_int, _read_int, _plain_int, is_primitive("integer"), int)
+FLOAT = _kind("float", _write_float, _read_float, _plain_float, is_primitive("float_value"), float)
+STR = _kind("str", _write_str, _read_str, _plain_str, is_primitive("string_value"), str)
+BOOL = _kind("bool", _write_bool, _read_bool, _plain_bool, is_primitive("boolean"), bool)
+DATETIME = _kind(
+    "datetime", _write_datetime, _read_datetime, _plain_datetime, is_primitive("datetime"), datetime.datetime
+)
+DATE = _kind("date", _write_date, _read_date, _plain_date, is_primitive("datetime"), datetime.date)
+TIMEDELTA = _kind(
+    "timedelta", _write_timedelta, _read_timedelta, _plain_timedelta, is_primitive("duration"), datetime.timedelta
+)
+NONE = _kind("None", _write_none, _read_none, _plain_none, _is_none, type(None))

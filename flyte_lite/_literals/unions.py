@@ -10,16 +10,19 @@ import contextlib
 import enum
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from flyte_lite._literals.containers import is_dict, is_list
+from flyte_lite._literals.given import is_dict, is_instance, is_list
 from flyte_lite._literals.kinds import Kind, Plan
 from flyte_lite._literals.misfit import Misfit, show, unexpected
 from flyte_lite._literals.shapes import misread
 from flyte_lite.idl.flyteidl2.core import literals_pb2, types_pb2
 
 if TYPE_CHECKING:
-    from flyte_lite._literals.kinds import Decoder, Encoder
+    from flyte_lite._literals.kinds import Decoder, Encoder, Reader
     from flyte_lite.idl.flyteidl2.core.literals_pb2 import Literal
     from flyte_lite.idl.flyteidl2.core.types_pb2 import LiteralType
+
+
+_TYPES_KEPT = 64
 
 
 class _Variant(NamedTuple):
@@ -80,6 +83,10 @@ def _encoder(literal_type: LiteralType, plan: Plan) -> Encoder:
         inside: dict[int, Misfit] = {}
         # A member of a str enum is a text as well; what it was meant as is the enum.
         found = only(value, into, enums, True, inside) if enums and isinstance(value, enum.Enum) else None
+        if found is None and (is_instance(value) or is_dict(value)):
+            # Classes of the same fields are told apart by their names.
+            alike = [variant for variant in variants if variant.kind.named(value, variant.type)]
+            found = only(value, into, alike, True, inside) if len(alike) == 1 else None
         found = found or only(value, into, variants, True, inside)
         if found is None and not strict:
             plain = list(value) if is_list(value) else dict(value) if is_dict(value) else value
@@ -126,27 +133,36 @@ def _decoder(literal_type: LiteralType, plan: Plan) -> Decoder:
     # By whole type first: two lists have the same tag. Then by tag, as the official SDK does.
     by_type = {_key(tagged(variant, plan)): decode for variant, _, decode in variants}
     by_tag: dict[str, list[Decoder]] = {}
+    by_name: dict[tuple[str, str], list[Decoder]] = {}
     for variant, kind, decode_variant in variants:
-        by_tag.setdefault(variant.structure.tag or kind.tag, []).append(decode_variant)
+        tag = variant.structure.tag or kind.tag
+        by_tag.setdefault(tag, []).append(decode_variant)
+        by_name.setdefault((tag, plan.describe(variant)), []).append(decode_variant)
     # Types repeat along a list, and rebuilding them is slow.
     seen: dict[bytes, list[Decoder]] = {}
 
     def decode(literal: Literal) -> Any:
         if literal.scalar.WhichOneof("value") != "union":
             # Written by somebody who knew the type of the value, but not that of the input.
+            # What is packed could be of any variant: those that are packed themselves come first.
             alike = [decode_variant for _, kind, decode_variant in variants if kind.reads(literal)]
             return first(literal, alike or [decode_variant for _, _, decode_variant in variants])
         union = literal.scalar.union
         raw = union.type.SerializeToString(deterministic=True)
-        if raw not in seen:
-            seen[raw] = candidates(union.type)
-        if not seen[raw]:
+        readers = seen.get(raw)
+        if readers is None:
+            if len(seen) >= _TYPES_KEPT:
+                seen.clear()
+            readers = seen[raw] = candidates(union.type)
+        if not readers:
             raise Misfit(f"expected {plan.describe(literal_type)}, got a value of type {plan.describe(union.type)}")
-        return first(union.value, seen[raw])
+        return first(union.value, readers)
 
     def candidates(of: LiteralType) -> list[Decoder]:
         found = by_type.get(_key(tagged(of, plan)))
-        return [found] if found else by_tag.get(of.structure.tag or plan.kind(of).tag, [])
+        tag = of.structure.tag or plan.kind(of).tag
+        # By the name of its class next: the official client rebuilds the type and gets it a little different.
+        return [found] if found else by_name.get((tag, plan.describe(of))) or by_tag.get(tag, [])
 
     def first(literal: Literal, readers: list[Decoder]) -> Any:
         if len(readers) == 1:
@@ -169,10 +185,24 @@ def _describe(literal_type: LiteralType, plan: Plan) -> str:
     return " | ".join(names) or "Union[()]"
 
 
+def _reader(literal_type: LiteralType, plan: Plan) -> Reader:
+    readers = [plan.reader(variant) for variant in literal_type.union_type.variants]
+
+    def read(value: Any) -> Any:
+        # Nothing says here which variant is meant: the first that takes it as it is, as the task does.
+        for read_variant in readers:
+            with contextlib.suppress(Misfit):
+                return read_variant(value)
+        raise unexpected(plan.describe(literal_type), value)
+
+    return read
+
+
 UNION = Kind(
     tag="Typed Union",
     describe=_describe,
     encoder=_encoder,
     decoder=_decoder,
+    reader=_reader,
     reads=lambda literal: literal.scalar.WhichOneof("value") == "union",
 )

@@ -1,0 +1,189 @@
+"""Values as users give them: instances of their own classes, known by their looks; nothing is imported for it."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import json
+import numbers
+import pathlib
+import uuid
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, NamedTuple, Optional
+
+# Classes whose text says all that there is: what mashumaro and pydantic write as their `str`.
+_TEXTUAL = (uuid.UUID, pathlib.PurePath, decimal.Decimal)
+_TEXTUAL_MODULES = ("ipaddress", "fractions")
+
+
+class Fields(NamedTuple):
+    """An instance with fields, taken apart.
+
+    Attributes:
+        class_name: The name of its class, without parameters.
+        values: Its fields in their order.
+    """
+
+    class_name: str
+    values: dict[str, Any]
+
+
+def is_list(value: Any) -> bool:
+    """An ordered thing of elements that are not letters or bytes."""
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview))
+
+
+def is_dict(value: Any) -> bool:
+    """Something with keys and values."""
+    return isinstance(value, Mapping)
+
+
+def class_name(value: Any) -> str:
+    """The name of its class: `Box` for an instance of `Box[int]`, too; of a record, what it was read as."""
+    # In the instance first: that is where a record has it.
+    name: str = getattr(value, "class_name", "") if isinstance(value, dict) else ""
+    return name or type(value).__name__.partition("[")[0]
+
+
+def is_instance(value: Any) -> bool:
+    """An instance of a dataclass, a pydantic model or a named tuple."""
+    cls = type(value)
+    if hasattr(cls, "__dataclass_fields__"):
+        return True
+    if isinstance(value, tuple):
+        return hasattr(cls, "_fields")
+    return _is_model(cls)
+
+
+def _is_model(cls: type) -> bool:
+    return hasattr(cls, "model_dump") or (hasattr(cls, "__fields__") and hasattr(cls, "json") and hasattr(cls, "dict"))
+
+
+def fields_of(value: Any, needed: Sequence[str] = ()) -> Optional[Fields]:
+    """The fields of an instance of a dataclass, a pydantic model or a named tuple; None for anything else.
+
+    Args:
+        value: Anything.
+        needed: Names that must be there; a model is asked for its aliases if they are not.
+    """
+    cls = type(value)
+    name = class_name(value)
+    if hasattr(cls, "__dataclass_fields__"):
+        import dataclasses
+
+        return Fields(name, {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)})
+    if isinstance(value, tuple):
+        return Fields(name, dict(zip(cls._fields, value))) if hasattr(cls, "_fields") else None
+    if not _is_model(cls):
+        return None
+    values = _dumped(value, False)
+    if any(each not in values for each in needed):
+        aliased = _dumped(value, True)
+        if all(each in aliased for each in needed):
+            values = aliased
+    return Fields(name, values)
+
+
+def _dumped(model: Any, by_alias: bool) -> dict[str, Any]:
+    """A model as the JSON that it is written as, but members of enums are still members, and NaN is NaN."""
+    made: dict[str, Any]
+    if hasattr(type(model), "model_dump"):
+        live = model.model_dump(by_alias=by_alias)
+        try:
+            made = _merged(model.model_dump(mode="json", by_alias=by_alias), live)
+        except ValueError:
+            # Bytes that are no text have no JSON; what is written then goes by the schema.
+            made = live
+    else:
+        made = _merged(json.loads(model.json(by_alias=by_alias)), model.dict(by_alias=by_alias))
+    return made
+
+
+def _merged(dumped: Any, live: Any) -> Any:
+    if isinstance(live, enum.Enum):
+        return live
+    if isinstance(dumped, dict) and isinstance(live, dict) and len(dumped) == len(live):
+        # Side by side: JSON has made the keys texts.
+        return {
+            was if isinstance(was, enum.Enum) else key: _merged(item, live[was])
+            for (key, item), was in zip(dumped.items(), live)
+        }
+    if isinstance(dumped, list) and isinstance(live, (list, tuple)) and len(dumped) == len(live):
+        return [_merged(item, was) for item, was in zip(dumped, live)]
+    return dumped
+
+
+def unordered(value: Set[Any]) -> list[Any]:
+    """The elements of a set; sorted if they can be, so that the same set gives the same bytes."""
+    try:
+        return sorted(value)
+    except TypeError:
+        return list(value)
+
+
+def textual(value: Any) -> Optional[str]:
+    """The text of a value whose text says all: a UUID, a path, a Decimal, a Fraction, an IP address; else None."""
+    if isinstance(value, _TEXTUAL) or type(value).__module__ in _TEXTUAL_MODULES:
+        return str(value)
+    return None
+
+
+def packable(value: Any) -> Any:
+    """One step towards what msgpack holds, as mashumaro takes it where no schema says otherwise.
+
+    Raises:
+        TypeError: There is no such step.
+    """
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    if isinstance(value, enum.Enum):
+        return value.value
+    text = textual(value)
+    if text is not None:
+        return text
+    if isinstance(value, Set):
+        return unordered(value)
+    stored = reference_fields(value)
+    if stored is not None:
+        return stored
+    fields = fields_of(value)
+    if fields is not None:
+        return fields.values
+    if isinstance(value, Mapping):
+        return dict(value)
+    if is_list(value):
+        return list(value)
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    if type(value).__module__ == "numpy" and type(value).__name__ in ("bool", "bool_"):
+        return bool(value)
+    raise TypeError(type(value).__qualname__)
+
+
+def is_reference(value: Any, name: str) -> bool:
+    """An instance of a class called `File`, `Dir` or `DataFrame`, ours or the official SDK's, that says where it is."""
+    for cls in type(value).__mro__:
+        if cls.__name__.partition("[")[0] == name and hasattr(value, "uri" if name == "DataFrame" else "path"):
+            return True
+    return False
+
+
+def reference_fields(value: Any) -> Optional[dict[str, Any]]:
+    """A reference as it stands inside a struct; None for anything else."""
+    if is_reference(value, "File") or is_reference(value, "Dir"):
+        return stored_fields(value.path, getattr(value, "name", None), value.format, value.hash)
+    if is_reference(value, "DataFrame"):
+        return {"uri": value.uri, "format": value.format or ""}
+    return None
+
+
+def stored_fields(path: str, name: Any = None, format: Any = "", hash: Any = None) -> dict[str, Any]:
+    """A file or folder as it stands inside a struct."""
+    if name is None:
+        name = path.rstrip("/").rpartition("/")[2]
+    return {"path": path, "name": name, "format": format or "", "hash": hash or None}

@@ -1,0 +1,401 @@
+"""Values into what msgpack holds, as the schema of their class says.
+
+Fields of a dict are converted and filled in as the official client does it. An instance of somebody's class knows its
+fields better than the schema: it is written in its own order and with nothing filled in. Either way each field must be
+of its type, because the task would refuse it otherwise.
+"""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import enum
+import math
+import numbers
+import threading
+from collections.abc import Set
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from flyte_lite._literals.formats import TEXTS, plain_text
+from flyte_lite._literals.given import (
+    class_name,
+    fields_of,
+    is_dict,
+    is_instance,
+    is_list,
+    is_reference,
+    reference_fields,
+    stored_fields,
+    unordered,
+)
+from flyte_lite._literals.misfit import Misfit, each, unexpected
+
+if TYPE_CHECKING:
+    from flyte_lite._literals.schema import Shape
+
+    Writer = Callable[[Any], Any]
+
+# Levels of a class that is in itself, such as a tree's node: each takes a few calls of Python.
+MAX_NESTED = 60
+
+_STORED = frozenset(("path", "name", "format", "hash"))
+_TRUE = frozenset(("true", "1", "yes", "y", "on", "t"))
+_FALSE = frozenset(("false", "0", "no", "n", "off", "f"))
+
+
+class Writers:
+    """Makes the writers of one schema; each class in it is looked at once.
+
+    Args:
+        pydantic: Texts and members of enums are as pydantic writes them, and it converts more.
+        strict: Take only what the official SDK takes.
+        exact: The value comes from an instance: an int in a float's place stays one, as mashumaro leaves it.
+    """
+
+    def __init__(self, pydantic: bool, strict: bool, exact: bool = False) -> None:
+        self._pydantic = pydantic
+        self._strict = strict
+        self._exact = exact
+        self._made: dict[int, Writer] = {}
+        self._kin: dict[tuple[bool, bool], Writers] = {(strict, exact): self}
+
+    def _other(self, strict: bool, exact: bool) -> Writers:
+        """The makers for the same schema with other rules; one of each kind, or unions in unions would be made anew."""
+        key = (strict, exact)
+        if key not in self._kin:
+            self._kin[key] = made = Writers(self._pydantic, strict, exact)
+            made._kin = self._kin
+        return self._kin[key]
+
+    def of(self, shape: Shape) -> Writer:
+        """The writer of a shape. It raises Misfit."""
+        # By identity: a shape that is in itself comes back to itself.
+        key = id(shape)
+        if key not in self._made:
+            later: list[Writer] = []
+            self._made[key] = _guarded(later)
+            later.append(self._writer(shape))
+            self._made[key] = later[0]
+        return self._made[key]
+
+    def _writer(self, shape: Shape) -> Writer:
+        make = getattr(self, f"_{shape.what}", None)
+        if make is not None:
+            made: Writer = make(shape)
+            return made
+        known: dict[str, Writer] = {"null": _null, "any": lambda value: value, "DataFrame": self._table}
+        return known.get(shape.what) or self._stored(shape)
+
+    def _int(self, shape: Shape) -> Writer:
+        pydantic = self._pydantic
+
+        def write(value: Any) -> Any:
+            if type(value) is int:
+                return value
+            if type(value) is bool:
+                raise unexpected("int", value)
+            if isinstance(value, numbers.Integral):
+                return int(value)
+            if pydantic:
+                if isinstance(value, float) and value.is_integer():
+                    return int(value)
+                if isinstance(value, str) and _is_number(value):
+                    return int(value)
+            raise unexpected("int", value)
+
+        return write
+
+    def _float(self, shape: Shape) -> Writer:
+        exact, strict, pydantic = self._exact, self._strict, self._pydantic
+        seconds, word = shape.format == "time-delta", shape.word()
+
+        def write(value: Any) -> Any:
+            if type(value) is float or (exact and type(value) is int):
+                return value
+            if seconds and isinstance(value, datetime.timedelta):
+                return value.total_seconds()
+            if type(value) is bool:
+                raise unexpected(word, value)
+            if isinstance(value, numbers.Real) and (pydantic or not strict or seconds):
+                return _float_of(value)
+            if pydantic and isinstance(value, str):
+                try:
+                    return float(value)
+                except ValueError:
+                    pass
+            raise unexpected(word, value)
+
+        return write
+
+    def _bool(self, shape: Shape) -> Writer:
+        pydantic = self._pydantic
+
+        def write(value: Any) -> Any:
+            if type(value) is bool:
+                return value
+            if type(value).__module__ == "numpy" and type(value).__name__ in ("bool", "bool_"):
+                return bool(value)
+            if pydantic and isinstance(value, str):
+                text = value.casefold()
+                if text in _TRUE or text in _FALSE:
+                    return text in _TRUE
+            raise unexpected("bool", value)
+
+        return write
+
+    def _str(self, shape: Shape) -> Writer:
+        convert: Callable[[Any, bool], Any] = TEXTS.get(shape.format, plain_text)
+        pydantic, word = self._pydantic, shape.word()
+        # A dataclass has its bytes as bytes on the wire, which a text never becomes.
+        texts = shape.format != "base64" or pydantic
+
+        def write(value: Any) -> Any:
+            if type(value) is str and texts:
+                return value
+            if isinstance(value, str) and texts:
+                return str.__str__(value)
+            made = convert(value, pydantic)
+            if made is None:
+                raise unexpected(word, value)
+            return made
+
+        return write
+
+    def _enum(self, shape: Shape) -> Writer:
+        options, open_, by_name = shape.options, shape.open, self._pydantic
+        listed = ", ".join(map(repr, options[:12])) + (", ..." if len(options) > 12 else "")
+
+        def write(value: Any) -> Any:
+            member = isinstance(value, enum.Enum)
+            tried = ([value.name, value.value] if by_name else [value.value, value.name]) if member else [value]
+            for option in options:
+                for given in tried:
+                    if option == given and isinstance(option, bool) == isinstance(given, bool):
+                        return option
+            if open_ and not member and isinstance(value, (str, int, float)):
+                return value
+            near = [
+                option
+                for option in options
+                if isinstance(value, str) and isinstance(option, str) and option.casefold() == value.casefold()
+            ]
+            raise unexpected(f"one of {listed}", value, f" (did you mean {near[0]!r}?)" if len(near) == 1 else "")
+
+        return write
+
+    def _list(self, shape: Shape) -> Writer:
+        write_item = self.of(shape.items)
+        bare = shape.items.what == "any"
+
+        def write(value: Any) -> Any:
+            if isinstance(value, Set):
+                value = unordered(value)
+            elif not is_list(value):
+                raise unexpected("list", value)
+            return list(value) if bare else _each_of(value, write_item)
+
+        return write
+
+    def _tuple(self, shape: Shape) -> Writer:
+        writers = [self.of(part) for part in shape.parts]
+
+        def write(value: Any) -> Any:
+            if not is_list(value) or len(value) != len(writers):
+                raise unexpected(shape.word(), value)
+            made: list[Any] = []
+            each(enumerate(value), lambda nth, item: made.append(writers[nth](item)))
+            return made
+
+        return write
+
+    def _dict(self, shape: Shape) -> Writer:
+        write_item = self.of(shape.items)
+        write_key = self._key(shape.keys)
+
+        def write(value: Any) -> Any:
+            if not is_dict(value):
+                raise unexpected("dict", value)
+            made: dict[Any, Any] = {}
+            each(value.items(), lambda key, item: made.__setitem__(write_key(key), write_item(item)))
+            return made
+
+        return write
+
+    def _key(self, shape: Shape) -> Writer:
+        pydantic = self._pydantic
+        write = self.of(shape)
+
+        def write_key(key: Any) -> Any:
+            if type(key) is str and shape.what in ("str", "any"):
+                return key
+            # JSON has only texts as keys.
+            if pydantic and type(key) in (int, float):
+                return str(key)
+            return write(key)
+
+        return write_key
+
+    def _record(self, shape: Shape) -> Writer:
+        exact = self._other(self._strict, True).fields(shape)
+        # What an instance holds as a dict is an instance too, and was dumped with it.
+        whole = shape.whole and not self._exact
+        converted = self.fields(shape) if whole else exact
+        needed = shape.required
+        by_position = shape.wrapper in ("Tuple", "NamedTuple")
+        fill = {name: shape.defaults[name] for name in shape.fields if name in shape.defaults}
+
+        def write(value: Any) -> dict[str, Any]:
+            if isinstance(value, dict) or (is_dict(value) and not is_instance(value)):
+                made = _fields(shape, dict(value), converted)
+                return _in_order(shape, fill, made) if whole else made
+            taken = fields_of(value, needed)
+            if taken is not None:
+                # Only a tuple holds what nobody has looked at.
+                return _fields(shape, taken.values, converted if isinstance(value, tuple) else exact)
+            if by_position and is_list(value):
+                if len(value) != len(shape.fields):
+                    raise unexpected(f"{shape.name or 'tuple'} of {len(shape.fields)} values", value)
+                return _fields(shape, dict(zip(shape.fields, value)), converted)
+            raise unexpected(shape.word(), value)
+
+        return write
+
+    def fields(self, shape: Shape) -> dict[str, Writer]:
+        """The writer of each field of a record."""
+        return {name: self.of(field) for name, field in shape.fields.items()}
+
+    def _union(self, shape: Shape) -> Writer:
+        parts = [(part, self.of(part)) for part in shape.parts]
+        strictly = [(part, self._other(True, self._exact).of(part)) for part in shape.parts]
+        tags = {tag: self.of(part) for tag, part in shape.tags.items()}
+
+        def write(value: Any) -> Any:
+            if value is None:
+                if any(part.what in ("null", "any") for part in shape.parts):
+                    return None
+                raise unexpected(shape.word(), value)
+            if tags:
+                held = value.get(shape.tag) if is_dict(value) else getattr(value, shape.tag, None)
+                told = tags.get(str(held.value if isinstance(held, enum.Enum) else held))
+                if told is not None:
+                    return told(value)
+            likely = [(part, writer) for part, writer in strictly if part.fits(value)]
+            if is_instance(value) or hasattr(value, "class_name"):
+                likely.sort(key=lambda pair: pair[0].name != class_name(value))
+            first: Optional[Misfit] = None
+            for _, writer in [*likely, *parts]:
+                try:
+                    return writer(value)
+                except Misfit as misfit:
+                    first = first or misfit
+            # What is wrong inside is worth telling if only one could have been meant.
+            raise first if first is not None and len(likely) == 1 else unexpected(shape.word(), value)
+
+        return write
+
+    def _stored(self, shape: Shape) -> Writer:
+        name, strict = shape.what, self._strict
+
+        def write(value: Any) -> Any:
+            if is_reference(value, name):
+                return reference_fields(value)
+            if not strict and isinstance(value, str) and "://" in value:
+                return stored_fields(str.__str__(value))
+            if (
+                is_dict(value)
+                and isinstance(value.get("path"), str)
+                and set(value) <= {"path", "name", "format", "hash"}
+            ):
+                return stored_fields(**value)
+            raise unexpected(name, value)
+
+        return write
+
+    def _table(self, value: Any) -> Any:
+        if is_reference(value, "DataFrame"):
+            return reference_fields(value)
+        if is_dict(value) and isinstance(value.get("uri"), str) and set(value) <= {"uri", "format", "hash"}:
+            return {"uri": value["uri"], "format": value.get("format") or ""}
+        if not self._strict and isinstance(value, str) and "://" in value:
+            return {"uri": str.__str__(value), "format": ""}
+        raise unexpected("DataFrame", value)
+
+
+def _guarded(later: list[Writer]) -> Writer:
+    """A writer that is not made yet, of a class that is in itself."""
+    nested = threading.local()
+
+    def write(value: Any) -> Any:
+        level = getattr(nested, "level", 0)
+        if level >= MAX_NESTED:
+            raise Misfit(f"is nested more than {MAX_NESTED} levels deep, or contains itself")
+        nested.level = level + 1
+        try:
+            return later[0](value)
+        finally:
+            nested.level = level
+
+    return write
+
+
+def _fields(shape: Shape, values: dict[str, Any], writers: dict[str, Writer]) -> dict[str, Any]:
+    wrong: Optional[Misfit] = None
+    missing = [name for name in shape.required if name not in values]
+    if missing:
+        listed = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+        wrong = Misfit(f"expected {shape.signature()}, but {listed}")
+    unknown = [name for name in values if name not in writers] if shape.closed or shape.wrapper else []
+    for name in unknown:
+        near = difflib.get_close_matches(str(name), writers, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        wrong = Misfit(f"expected {shape.signature()}, which has no field {name!r}{hint}").joined(wrong)
+    made: dict[str, Any] = {}
+    get = writers.get
+
+    # Not `each`: its pieces of a path are those of keys.
+    for name, value in values.items():
+        writer = get(name)
+        try:
+            made[name] = value if writer is None else writer(value)
+        except Misfit as misfit:
+            wrong = misfit.at(f".{name}").joined(wrong)
+    if wrong is not None:
+        raise wrong
+    return made
+
+
+def _in_order(shape: Shape, fill: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    made = {name: values[name] if name in values else fill[name] for name in shape.fields}
+    for name, value in values.items():
+        made.setdefault(name, value)
+    return made
+
+
+def _each_of(values: Any, write: Writer) -> list[Any]:
+    try:
+        return [write(item) for item in values]
+    except Misfit:
+        # Again, to tell all that is wrong and where.
+        made: list[Any] = []
+        each(enumerate(values), lambda _, item: made.append(write(item)))
+        return made
+
+
+def _null(value: Any) -> None:
+    if value is not None:
+        raise unexpected("None", value)
+
+
+def _is_number(text: str) -> bool:
+    stripped = text.strip()
+    return stripped.lstrip("+-").isdecimal() and len(stripped) < 40
+
+
+def _float_of(value: Any) -> float:
+    try:
+        made = float(value)
+    except OverflowError:
+        made = math.inf
+    if made != value and not math.isnan(made):
+        raise unexpected("float", value, ", which no float is exactly")
+    return made
