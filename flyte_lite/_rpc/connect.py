@@ -128,10 +128,7 @@ class Connect(Protocol):
         return _timed(self._stream_head, left)
 
     def end(self, data: bytes) -> tuple[Headers, Optional[WireError]]:
-        try:
-            parsed = json.loads(data)
-        except RecursionError as error:
-            raise ValueError("it is nested too deeply") from error
+        parsed = json.loads(data)
         if not isinstance(parsed, dict):
             raise ValueError("it is no JSON object")
         metadata = parsed.get("metadata")

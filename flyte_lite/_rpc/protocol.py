@@ -67,7 +67,7 @@ class Protocol(ABC):
         """Trailers, and the error if there is one, of the envelope that ends a stream.
 
         Raises:
-            ValueError: It is no such thing.
+            ValueError, RecursionError: It is no such thing.
         """
 
     def end_without_body(self, headers: Headers) -> tuple[Headers, Optional[WireError]]:
@@ -238,7 +238,7 @@ class AnswerReader(Generic[Res]):
         self.ended = True
         try:
             self.trailers, wire = read(end)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self._fail(f"the end of the answer can't be read: {error}", error)
         if wire is not None:
             raise wire.to_exception(merged(self._headers, self.trailers))
