@@ -7,11 +7,12 @@ import dataclasses
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Optional, Union
 
 from flyte_lite import _session
 from flyte_lite._clock import Deadline
+from flyte_lite._literals.content_hash import content_hash
 from flyte_lite._literals.misfit import show
 from flyte_lite._rpc.method import Method
 from flyte_lite._session import Route, Session
@@ -125,7 +126,8 @@ class RunContext:
             except NotFoundError:
                 pass
         request = run_service_pb2.CreateRunRequest(run_id=run_id, task_id=details.pb2.task_id, run_spec=self._spec())
-        self._add_inputs(session, request, inputs_pb2, deadline)
+        ignored = details.pb2.spec.task_template.metadata.cache_ignore_input_vars
+        self._add_inputs(session, request, inputs_pb2, ignored, deadline)
         return self._create(session, request, deadline)
 
     def _create(self, session: Session, request: run_service_pb2.CreateRunRequest, deadline: Deadline) -> Run:
@@ -153,6 +155,7 @@ class RunContext:
         session: Session,
         request: run_service_pb2.CreateRunRequest,
         inputs: common_pb2.Inputs,
+        ignored: Sequence[str],
         deadline: Deadline,
     ) -> None:
         upload = dataproxy_service_pb2.UploadInputsRequest(
@@ -168,6 +171,10 @@ class RunContext:
             request.inputs.CopyFrom(inputs)
         else:
             request.offloaded_input_data.CopyFrom(stored.offloaded_input_data)
+            # The server hashes addresses; inputs that say what their content is are known by that wherever they are.
+            hashed = content_hash(inputs, ignored)
+            if hashed is not None:
+                request.offloaded_input_data.inputs_hash = hashed
 
     def _check(self) -> None:
         for option in _TEXTS:

@@ -171,7 +171,7 @@ def summary(details: run_definition_pb2.ActionDetails) -> run_definition_pb2.Act
     return run_definition_pb2.Action(id=details.id, metadata=details.metadata, status=details.status)
 
 
-class ActionDetails(_Step["run_definition_pb2.ActionDetails"]):
+class ActionDetails(_data.HasData, _Step["run_definition_pb2.ActionDetails"]):
     """An action with its attempts, its specification, and its error if it has one.
 
     Attributes:
@@ -221,32 +221,12 @@ class ActionDetails(_Step["run_definition_pb2.ActionDetails"]):
             return self.pb2.task.task_template.interface
         return self.pb2.trace.interface
 
-    def inputs(self) -> _data.ActionInputs:
-        """The inputs, by name.
+    def _inputs_by(self, deadline: Deadline) -> _data.Held:
+        return _data.Held(self._fetch(deadline).inputs, self.interface(), self._called)
 
-        RPC:
-            flyteidl2.dataproxy.DataProxyService/GetActionData
-        """
-        return self._inputs_by(self._session.deadline())
-
-    def _inputs_by(self, deadline: Deadline) -> _data.ActionInputs:
-        return _data.ActionInputs(self._fetch(deadline).inputs, self.interface())
-
-    def outputs(self) -> _data.ActionOutputs:
-        """The outputs, in the order of the task's interface; empty if the task gives none.
-
-        Raises:
-            RunNotDoneError: It has not ended.
-            RuntimeUserError, RuntimeSystemError, ...: It ended without outputs; see `raise_for_status`.
-
-        RPC:
-            flyteidl2.dataproxy.DataProxyService/GetActionData
-        """
-        return self._outputs_by(self._session.deadline())
-
-    def _outputs_by(self, deadline: Deadline) -> _data.ActionOutputs:
+    def _outputs_by(self, deadline: Deadline) -> _data.Held:
         self.raise_for_status()
-        return _data.ActionOutputs.read(self._fetch(deadline).outputs, self.interface(), self._called)
+        return _data.Held(self._fetch(deadline).outputs, self.interface(), self._called)
 
     def raise_for_status(self) -> None:
         """Raise what the action failed of; do nothing if it succeeded.

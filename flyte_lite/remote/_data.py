@@ -1,28 +1,36 @@
-"""Inputs and outputs of actions, as Python values."""
+"""Inputs and outputs of actions: the call that gives them, and their values as objects of the caller's classes."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Optional, SupportsIndex, Union, overload
+from collections.abc import Container, Mapping
+from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 from flyte_lite._clock import Deadline
 from flyte_lite._rpc.method import Method
 from flyte_lite._session import Route, Session
 from flyte_lite.errors import LiteralError
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
-from flyte_lite.idl.flyteidl2.core import interface_pb2
+from flyte_lite.idl.flyteidl2.core import interface_pb2, literals_pb2
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
 from flyte_lite.idl.flyteidl2.task import common_pb2
+from flyte_lite.remote._values import (
+    ActionInputs,
+    ActionOutputs,
+    listed,
+    literals_of,
+    ordered,
+    position,
+    types_of,
+)
 
-if TYPE_CHECKING:
-    from flyte_lite.idl.flyteidl2.core import literals_pb2
+__all__ = ["ActionInputs", "ActionOutputs", "HasData", "Held", "fetch", "typed"]
+
+_T = TypeVar("_T")
 
 _GET_ACTION_DATA: Method[dataproxy_service_pb2.GetActionDataRequest, dataproxy_service_pb2.GetActionDataResponse] = (
     Method(dataproxy_service_pb2, "DataProxyService", "GetActionData")
 )
 _OPERATION_GET_ACTION_DATA = 3
-_POSITION = re.compile(r"o[0-9]{1,9}")
 
 
 def fetch(
@@ -44,180 +52,183 @@ def fetch(
     )
 
 
-class Unreadable:
-    """Stands for a value that can't be turned into a Python one; asking for it raises the reason."""
-
-    def __init__(self, error: LiteralError) -> None:
-        self.error = error
-
-    def __repr__(self) -> str:
-        return f"<unreadable: {self.error}>"
-
-
-def _read(name: str, literal: literals_pb2.Literal, variable: Optional[interface_pb2.Variable]) -> Any:
-    if variable is None:
-        return Unreadable(LiteralError("the task's interface does not declare it", name))
-    # Most processes that ask for a run read no values of it.
-    from flyte_lite import _literals
-
-    try:
-        return _literals.from_literal(literal, variable.type, name)
-    except LiteralError as error:
-        return Unreadable(error)
-
-
-def _given(value: Any) -> Any:
-    if isinstance(value, Unreadable):
-        raise value.error
-    return value
-
-
-class ActionInputs(dict[str, Any]):
-    """Inputs by name: a dict. A value that can't be read raises when it is asked for by its name.
+class Held(NamedTuple):
+    """Inputs or outputs as they came.
 
     Attributes:
-        pb2: The message they were read from.
+        pb2: Literals by name.
+        interface: Of the task.
+        of: What they are of, for errors.
     """
 
-    def __init__(self, pb2: common_pb2.Inputs, interface: interface_pb2.TypedInterface) -> None:
-        declared = {entry.key: entry.value for entry in interface.inputs.variables}
-        super().__init__({item.name: _read(item.name, item.value, declared.get(item.name)) for item in pb2.literals})
-        self.pb2 = pb2
-
-    def __getitem__(self, name: str) -> Any:
-        return _given(super().__getitem__(name))
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The input, or `default` if there is none of that name."""
-        return _given(super().get(name, default))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The message as protobuf JSON, parsed."""
-        from google.protobuf import json_format
-
-        parsed: dict[str, Any] = json_format.MessageToDict(self.pb2)
-        return parsed
-
-    def to_json(self) -> str:
-        """The message as protobuf JSON, indented by two."""
-        from google.protobuf import json_format
-
-        return json_format.MessageToJson(self.pb2, indent=2)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return dict, (dict(self.items()),)
+    pb2: Any
+    interface: interface_pb2.TypedInterface
+    of: str
 
 
-class ActionOutputs(tuple[Any, ...]):
-    """Outputs in the order in which the task returned them: a tuple, whose items also go by name.
+class HasData:
+    """What has inputs and outputs: a run, an action, their details."""
 
-    `outputs[0]`, `outputs.o0` and `outputs["o0"]` are the same; a task that names its outputs otherwise has them under
-    these names too. A value that can't be read raises only when it is asked for.
+    _session: Session
 
-    Attributes:
-        pb2: The message they were read from.
-    """
+    def _inputs_by(self, deadline: Deadline) -> Held:
+        raise NotImplementedError
 
-    pb2: common_pb2.Outputs
-    _names: tuple[str, ...]
-    _of: str
+    def _outputs_by(self, deadline: Deadline) -> Held:
+        raise NotImplementedError
 
-    def __new__(
-        cls,
-        pb2: common_pb2.Outputs,
-        data: Sequence[Any],
-        fields: Optional[Sequence[str]] = None,
-        of: str = "the action",
-    ) -> ActionOutputs:
-        made = super().__new__(cls, data)
-        made.pb2 = pb2
-        made._names = tuple(fields or (f"o{nth}" for nth in range(len(made))))
-        made._of = of
-        return made
+    def inputs(self) -> ActionInputs:
+        """The inputs by name, defaults included: a dict, whose values are read when they are first asked for.
 
-    @classmethod
-    def read(cls, pb2: common_pb2.Outputs, interface: interface_pb2.TypedInterface, of: str) -> ActionOutputs:
-        """Outputs from their message.
+        RPC:
+            flyteidl2.dataproxy.DataProxyService/GetActionData
+        """
+        held = self._inputs_by(self._session.deadline())
+        return ActionInputs(held.pb2, held.interface)
+
+    def outputs(self) -> ActionOutputs:
+        """The outputs, in the order of the task's interface; empty if the task gives none.
+
+        Raises:
+            RunNotDoneError: It has not ended; `wait` for it.
+            RuntimeUserError, RuntimeSystemError, ...: It ended without outputs; see `raise_for_status`.
+
+        RPC:
+            flyteidl2.dataproxy.DataProxyService/GetActionData
+        """
+        held = self._outputs_by(self._session.deadline())
+        return ActionOutputs.read(held.pb2, held.interface, held.of)
+
+    def input_literals(self) -> dict[str, literals_pb2.Literal]:
+        """The inputs as messages, by name.
+
+        RPC:
+            flyteidl2.dataproxy.DataProxyService/GetActionData
+        """
+        return literals_of(self._inputs_by(self._session.deadline()).pb2)
+
+    def output_literals(self) -> dict[str, literals_pb2.Literal]:
+        """The outputs as messages, by name.
+
+        Raises:
+            RunNotDoneError: It has not ended; `wait` for it.
+            RuntimeUserError, RuntimeSystemError, ...: It ended without outputs; see `raise_for_status`.
+
+        RPC:
+            flyteidl2.dataproxy.DataProxyService/GetActionData
+        """
+        return literals_of(self._outputs_by(self._session.deadline()).pb2)
+
+    def typed_inputs(
+        self,
+        types: Mapping[str, Any],
+        deserializers: Optional[Mapping[Any, Callable[[Any], Any]]] = None,
+        *,
+        pickles: Container[str] = (),
+    ) -> dict[str, Any]:
+        """Some of the inputs as objects of your own classes; see `typed_outputs`.
+
+        Raises:
+            KeyError: There is no input of that name.
+            LiteralError: A value is not of the type that you name.
+
+        RPC:
+            flyteidl2.dataproxy.DataProxyService/GetActionData
+        """
+        held = self._inputs_by(self._session.deadline())
+        return typed(held.pb2, held.interface.inputs, types, deserializers, pickles, f"{held.of}: inputs")
+
+    def typed_outputs(
+        self,
+        types: Mapping[str, Any],
+        deserializers: Optional[Mapping[Any, Callable[[Any], Any]]] = None,
+        *,
+        pickles: Container[str] = (),
+    ) -> dict[str, Any]:
+        """Some of the outputs as objects of your own classes: `run.typed_outputs({"o0": Config})["o0"]`.
+
+        Only what you name is read, so nothing else can fail.
 
         Args:
-            pb2: Literals by name.
-            interface: Of the task: order and types.
-            of: What they are the outputs of, for errors.
+            types: By name of the output: a dataclass, a pydantic model, an enum, a named tuple, `list[Config]`,
+                `Optional[Config]`, or any other annotation.
+            deserializers: By type: what makes the object of the plain dict, in place of the class itself, such as
+                `{Config: Config.from_old_version}`.
+            pickles: Names of outputs whose pickles may be loaded. That runs code of whoever wrote them, so allow it
+                only where you trust the task.
+
+        Returns:
+            The objects by name. What the action does not have, though its task declares it, is not among them.
+
+        Raises:
+            RunNotDoneError: It has not ended; `wait` for it.
+            RuntimeUserError, RuntimeSystemError, ...: It ended without outputs; see `raise_for_status`.
+            KeyError: There is no output of that name.
+            LiteralError: A value is not of the type that you name; each problem has its path.
+
+        RPC:
+            flyteidl2.dataproxy.DataProxyService/GetActionData
         """
-        found = {item.name: item.value for item in pb2.literals}
-        entries = [entry for entry in interface.outputs.variables if entry.key in found]
-        if all(_POSITION.fullmatch(entry.key) for entry in entries):
-            # Deployed interfaces are sorted as text, where o10 comes before o2.
-            entries.sort(key=lambda entry: int(entry.key[1:]))
-        return cls(
-            pb2,
-            [_read(entry.key, found[entry.key], entry.value) for entry in entries],
-            [entry.key for entry in entries],
-            of,
-        )
+        held = self._outputs_by(self._session.deadline())
+        return typed(held.pb2, held.interface.outputs, types, deserializers, pickles, f"{held.of}: outputs")
 
-    @property
-    def named_outputs(self) -> dict[str, Any]:
-        """The outputs by name."""
-        return dict(zip(self._names, self))
 
-    def __getattr__(self, name: str) -> Any:
-        # `_names` itself is not there yet while an instance is made.
-        position = None if name.startswith("_") else self._position(name)
-        if position is not None:
-            return self[position]
-        raise AttributeError(f"{self._of} has no output {name!r}; it has {self._listed()}")
+def typed(
+    pb2: Union[common_pb2.Inputs, common_pb2.Outputs],
+    variables: interface_pb2.VariableMap,
+    types: Mapping[str, Any],
+    deserializers: Optional[Mapping[Any, Callable[[Any], Any]]],
+    pickles: Container[str],
+    of: str,
+) -> dict[str, Any]:
+    """Some inputs or outputs, as objects of the classes that the caller names.
 
-    @overload
-    def __getitem__(self, key: Union[SupportsIndex, str]) -> Any: ...
-    @overload
-    def __getitem__(self, key: slice) -> tuple[Any, ...]: ...
-    def __getitem__(self, key: Union[SupportsIndex, slice, str]) -> Any:
-        if isinstance(key, str):
-            position = self._position(key)
-            if position is None:
-                raise KeyError(f"{self._of} has no output {key!r}; it has {self._listed()}")
-            key = position
-        if isinstance(key, slice):
-            return tuple(_given(value) for value in super().__getitem__(key))
+    Args:
+        pb2: All of them.
+        variables: Their declarations.
+        types: Annotations by name; for outputs, `o0`, `o1`, ... are names, too.
+        deserializers: What makes an object of such a class of its plain dict.
+        pickles: Names of those whose pickles may be loaded.
+        of: What they are of, for errors.
+
+    Raises:
+        KeyError: There is none of that name.
+        LiteralError: Some are not of these types; all problems are told, each with its path.
+    """
+    from flyte_lite import _literals
+
+    found, declared = literals_of(pb2), types_of(variables)
+    names = ordered(variables)
+    made: dict[str, Any] = {}
+    problems: list[LiteralError] = []
+    for asked, annotation in types.items():
+        place = position(asked, names)
+        if place is None:
+            raise KeyError(f"{of} have no {asked!r}; there is {listed(names)}")
+        name = names[place]
+        if name not in found:
+            continue
         try:
-            return _given(super().__getitem__(key))
-        except IndexError:
-            raise IndexError(f"{self._of} has no output number {key!r}; it has {self._listed()}") from None
-
-    def __iter__(self) -> Iterator[Any]:
-        return (_given(value) for value in super().__iter__())
-
-    def _position(self, name: str) -> Optional[int]:
-        if name in self._names:
-            return self._names.index(name)
-        if _POSITION.fullmatch(name) and int(name[1:]) < len(self):
-            return int(name[1:])
-        return None
-
-    def _listed(self) -> str:
-        return ", ".join(self._names) or "none"
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={value!r}" for name, value in zip(self._names, super().__iter__()))
-        return f"ActionOutputs({shown})"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The message as protobuf JSON, parsed."""
-        from google.protobuf import json_format
-
-        parsed: dict[str, Any] = json_format.MessageToDict(self.pb2)
-        return parsed
-
-    def to_json(self) -> str:
-        """The message as protobuf JSON, indented by two."""
-        from google.protobuf import json_format
-
-        return json_format.MessageToJson(self.pb2, indent=2)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _revive, (self.pb2.SerializeToString(), tuple(super().__iter__()), self._names, self._of)
+            value = _literals.from_literal(
+                found[name], declared[name], asked, pickles=(asked,) if asked in pickles or name in pickles else ()
+            )
+            deserialize = _of_class(deserializers or {}, annotation)
+            made[asked] = deserialize(_plain(value)) if deserialize else _literals.hydrate(value, annotation, asked)
+        except LiteralError as error:
+            problems.append(error)
+    if problems:
+        raise problems[0] if len(problems) == 1 else LiteralError("; ".join(map(str, problems)))
+    return made
 
 
-def _revive(body: bytes, data: tuple[Any, ...], names: tuple[str, ...], of: str) -> ActionOutputs:
-    return ActionOutputs(common_pb2.Outputs.FromString(body), data, names, of)
+def _of_class(deserializers: Mapping[Any, _T], annotation: Any) -> Optional[_T]:
+    # By equality: an annotation need not be hashable.
+    return next((made for cls, made in deserializers.items() if cls == annotation), None)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_plain(item) for item in value)
+    return value

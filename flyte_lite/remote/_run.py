@@ -17,7 +17,7 @@ from flyte_lite.models import ActionPhase
 from flyte_lite.remote import _action
 from flyte_lite.remote._action import Action, ActionDetails
 from flyte_lite.remote._base import Resource
-from flyte_lite.remote._data import ActionInputs, ActionOutputs
+from flyte_lite.remote._data import HasData, Held
 from flyte_lite.remote._waiting import poll
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _BY_NAME = "ListRuns by run_name"
 WaitFor = Literal["terminal", "running"]
 
 
-class Run(Resource["run_definition_pb2.Run"]):
+class Run(HasData, Resource["run_definition_pb2.Run"]):
     """A run of a task.
 
     Attributes:
@@ -196,26 +196,10 @@ class Run(Resource["run_definition_pb2.Run"]):
             self.pb2.action.CopyFrom(_action.summary(self._details.pb2.action))
         return self._details
 
-    def inputs(self) -> ActionInputs:
-        """The inputs, by name, defaults included.
-
-        RPC:
-            flyteidl2.dataproxy.DataProxyService/GetActionData
-        """
-        deadline = self._session.deadline()
+    def _inputs_by(self, deadline: Deadline) -> Held:
         return self._details_by(deadline).action_details._inputs_by(deadline)
 
-    def outputs(self) -> ActionOutputs:
-        """The outputs, in the order of the task's interface; empty if the task gives none.
-
-        Raises:
-            RunNotDoneError: The run has not ended; `wait` for it.
-            RuntimeUserError, RuntimeSystemError, ...: It ended without outputs; see `raise_for_status`.
-
-        RPC:
-            flyteidl2.dataproxy.DataProxyService/GetActionData
-        """
-        deadline = self._session.deadline()
+    def _outputs_by(self, deadline: Deadline) -> Held:
         details = self._details_by(deadline).action_details
         if details.done() and not details.phase.is_success:
             self._raise_for_status_by(deadline)
@@ -254,7 +238,7 @@ class Run(Resource["run_definition_pb2.Run"]):
             return
 
 
-class RunDetails(Resource["run_definition_pb2.RunDetails"]):
+class RunDetails(HasData, Resource["run_definition_pb2.RunDetails"]):
     """A run with its specification and its root action in full.
 
     Attributes:
@@ -314,13 +298,11 @@ class RunDetails(Resource["run_definition_pb2.RunDetails"]):
         """True if nothing follows."""
         return self.action_details.done()
 
-    def inputs(self) -> ActionInputs:
-        """The inputs; see `Run.inputs`."""
-        return self.action_details.inputs()
+    def _inputs_by(self, deadline: Deadline) -> Held:
+        return self.action_details._inputs_by(deadline)
 
-    def outputs(self) -> ActionOutputs:
-        """The outputs; see `Run.outputs`."""
-        return self.action_details.outputs()
+    def _outputs_by(self, deadline: Deadline) -> Held:
+        return self.action_details._outputs_by(deadline)
 
 
 def get_details(

@@ -41,7 +41,6 @@ SERVICES = {
 
 # What a script uses that we do not have yet. When it works, `test_what_is_left_out_is_missing` asks for the line back.
 NOT_YET = {
-    r"\bFile\(": "files as values",
     r"\.override\(": "overridden tasks",
     r"\bflyte\.notify\b": "notifications",
     r"\bR\.Trigger\b": "triggers",
@@ -50,7 +49,6 @@ NOT_YET = {
     r"\.get_logs\(": "logs",
     r"\.get_report\(": "reports",
     r"\.first_failure\(": "the first failure of a run",
-    r"\.(in|out)put_literals\(": "inputs and outputs as messages",
 }
 PRELUDE = (
     "import datetime",
