@@ -51,6 +51,7 @@ class Issuer:
         interval: Seconds between questions for a device code.
         approve: What becomes of a device code when it is asked for the nth time: None waits, or an `error`, or "" .
         before: Called with each request, from the thread that serves it; what it returns is answered instead.
+        clients: Secret by id; "" is for one that can keep none.
         issued: All tokens, refresh tokens and codes that were ever given out.
     """
 
@@ -66,6 +67,7 @@ class Issuer:
         self.before: Callable[[Request], Optional[tuple[int, str, bytes]]] = lambda request: None
         self.redirect_uri = "http://localhost/callback"
         self.issued: list[str] = []
+        self.clients = {CLIENT_ID: CLIENT_SECRET, PUBLIC_ID: ""}
         self._lock = threading.Lock()
         self._good: dict[str, float] = {}
         self._refresh: dict[str, bool] = {}
@@ -176,7 +178,7 @@ class Issuer:
             pair = unquote_plus(name), unquote_plus(secret)
         else:
             pair = request.form.get("client_id", ""), request.form.get("client_secret", "")
-        if pair not in ((CLIENT_ID, CLIENT_SECRET), (PUBLIC_ID, "")):
+        if pair not in self.clients.items():
             raise Refused("invalid_client", 401, f"{pair[0]} is not known with {pair[1]}")
         return pair[0]
 
@@ -186,7 +188,7 @@ class Issuer:
         client = self._client(request)
         form, grant = request.form, request.form.get("grant_type")
         if grant == "client_credentials":
-            if client != CLIENT_ID:
+            if client == PUBLIC_ID:
                 raise Refused("unauthorized_client")
             return self._granted(refresh=False)
         if grant == "refresh_token":

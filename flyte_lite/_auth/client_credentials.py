@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Optional, Union
 
 from flyte_lite._auth.discovery import ClientConfig, Discovery
@@ -74,9 +74,17 @@ class ClientCredentials:
 
 
 def refreshed(
-    provider: IdentityProvider, config: ClientConfig, proof: ClientProof, old: Token, deadline: Deadline
+    provider: IdentityProvider,
+    config: ClientConfig,
+    proof: ClientProof,
+    old: Token,
+    deadline: Deadline,
+    further: Mapping[str, str],
 ) -> Optional[Token]:
     """The next token by the refresh token of the last (RFC 6749 §6); None if it is not taken any more.
+
+    Args:
+        further: Added to the form.
 
     Raises:
         CallError: Nobody can say now; the refresh token may still be good.
@@ -84,7 +92,7 @@ def refreshed(
     if old.refresh is None:
         return None
     fields, authorization, secrets = proof.of(config)
-    form = {"grant_type": "refresh_token", "refresh_token": old.refresh, **fields}
+    form = {**further, "grant_type": "refresh_token", "refresh_token": old.refresh, **fields}
     answer = provider.post(
         config.token_endpoint, form, deadline, authorization=authorization, secrets=(*secrets, old.refresh)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, Optional
 from urllib.parse import urlsplit
 
@@ -41,13 +42,26 @@ class _Pending(NamedTuple):
 
 
 class DeviceCode:
-    """The flow of a person who signs in elsewhere. A code outlives the call that asked for it, and serves the next."""
+    """The flow of a person who signs in elsewhere. A code outlives the call that asked for it, and serves the next.
 
-    def __init__(self, provider: IdentityProvider, discovery: Discovery, proof: ClientProof, person: Person) -> None:
+    Args:
+        to_refresh: Added to the form that gets each next token.
+    """
+
+    def __init__(
+        self,
+        provider: IdentityProvider,
+        discovery: Discovery,
+        proof: ClientProof,
+        person: Person,
+        *,
+        to_refresh: Optional[Mapping[str, str]] = None,
+    ) -> None:
         self._provider = provider
         self._discovery = discovery
         self._proof = proof
         self._person = person
+        self._to_refresh = dict(to_refresh or {})
         self._pending: Optional[_Pending] = None
 
     def quiet(self, old: Token) -> bool:
@@ -57,7 +71,7 @@ class DeviceCode:
     def fetch(self, old: Optional[Token], deadline: Deadline) -> Token:
         """See `TokenSource`."""
         config = self._discovery.config(deadline)
-        token = None if old is None else refreshed(self._provider, config, self._proof, old, deadline)
+        token = None if old is None else self._refreshed(config, old, deadline)
         if token is not None:
             return token
         self._person.need("a device code is to be typed in")
@@ -68,6 +82,9 @@ class DeviceCode:
         self._pending = pending
         self._person.tell(pending.prompt)
         return self._poll(config, pending, deadline)
+
+    def _refreshed(self, config: ClientConfig, old: Token, deadline: Deadline) -> Optional[Token]:
+        return refreshed(self._provider, config, self._proof, old, deadline, self._to_refresh)
 
     def _ask(self, config: ClientConfig, deadline: Deadline) -> _Pending:
         if not config.device_authorization_endpoint:

@@ -27,8 +27,9 @@ class Pkce:
     """The flow of a person who signs in with a browser.
 
     Args:
-        further: Parameters to add, each by name: to the address that is opened, and to the forms that get the first
-            token and each next one.
+        to_authorize: Added to the address that is opened.
+        to_token: Added to the form that gets the first token.
+        to_refresh: Added to the one that gets each next.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Pkce:
         *,
         to_authorize: Optional[Mapping[str, str]] = None,
         to_token: Optional[Mapping[str, str]] = None,
+        to_refresh: Optional[Mapping[str, str]] = None,
     ) -> None:
         self._provider = provider
         self._discovery = discovery
@@ -47,6 +49,7 @@ class Pkce:
         self._person = person
         self._to_authorize = dict(to_authorize or {})
         self._to_token = dict(to_token or {})
+        self._to_refresh = dict(to_refresh or {})
 
     def quiet(self, old: Token) -> bool:
         """See `TokenSource`."""
@@ -58,11 +61,14 @@ class Pkce:
             # Before anything is asked: what can't end well needs no questions.
             self._person.need("the server wants somebody to sign in")
         config = self._discovery.config(deadline)
-        token = None if old is None else refreshed(self._provider, config, self._proof, old, deadline)
+        token = None if old is None else self._refreshed(config, old, deadline)
         if token is not None:
             return token
         self._person.need("the sign-in has ended")
         return self._sign_in(config, deadline)
+
+    def _refreshed(self, config: ClientConfig, old: Token, deadline: Deadline) -> Optional[Token]:
+        return refreshed(self._provider, config, self._proof, old, deadline, self._to_refresh)
 
     def _sign_in(self, config: ClientConfig, deadline: Deadline) -> Token:
         if not config.authorization_endpoint or not config.client_id:

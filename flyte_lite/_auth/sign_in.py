@@ -44,7 +44,8 @@ class SignIn(NamedTuple):
         known: What else the caller knows better than the server.
         interactive: True asks a person wherever we are, False never, None where somebody can answer.
         to_authorize: Added to the address that a person signs in at.
-        to_token: Added to the form that gets their token.
+        to_token: Added to the form that gets their first token.
+        to_refresh: Added to the form that gets each next.
         first: A token to begin with.
         proxy_command: Prints a token for a proxy before the server.
         proxy_environ: Added to its environment.
@@ -62,6 +63,7 @@ class SignIn(NamedTuple):
     interactive: Optional[bool] = None
     to_authorize: Mapping[str, str] = {}
     to_token: Mapping[str, str] = {}
+    to_refresh: Mapping[str, str] = {}
     first: Optional[Token] = None
     proxy_command: Optional[Sequence[str]] = None
     proxy_environ: Mapping[str, str] = {}
@@ -188,8 +190,16 @@ class SignIn(NamedTuple):
         if kind == "ClientSecret":
             return ClientCredentials(provider, discovery, proof)
         if kind == "DeviceFlow":
-            return DeviceCode(provider, discovery, proof, person)
-        return Pkce(provider, discovery, proof, person, to_authorize=self.to_authorize, to_token=self.to_token)
+            return DeviceCode(provider, discovery, proof, person, to_refresh=self.to_refresh)
+        return Pkce(
+            provider,
+            discovery,
+            proof,
+            person,
+            to_authorize=self.to_authorize,
+            to_token=self.to_token,
+            to_refresh=self.to_refresh,
+        )
 
 
 def words(name: str, value: Any) -> tuple[str, ...]:

@@ -285,9 +285,12 @@ def test_the_port_is_free_again(plain_issuer: Issuer) -> None:
 def test_more_is_sent_where_it_is_asked_for(plain_issuer: Issuer) -> None:
     browser = Browser()
     further: dict[str, Any] = {"to_authorize": {"prompt": "login"}, "to_token": {"resource": "x"}}
+    further["to_refresh"] = {"resource": "y"}
     with calling(plain_issuer, auth_type="Pkce", browse=browser, **further) as caller:
+        caller.call()
+        plain_issuer.revoke()
         caller.call()
     browser.done()
 
     assert parameter(browser.urls[0], "prompt") == "login"
-    assert plain_issuer.to("/token")[0].form["resource"] == "x"
+    assert [request.form["resource"] for request in plain_issuer.to("/token")] == ["x", "y"]
