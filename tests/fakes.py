@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple, NoReturn, Optional, Union
 from urllib.parse import parse_qsl
 
 from flyte_lite._clock import Cancel, Deadline
@@ -130,7 +130,7 @@ class FakeWeb:
         kept = {name.lower(): value for name, value in headers.items()}
         is_form = kept.get("content-type") == "application/x-www-form-urlencoded"
         form = dict(parse_qsl((body or b"").decode(), keep_blank_values=True)) if is_form else {}
-        self.asked.append(WebRequest(method, url, query, form, kept, deadline))
+        self.asked.append(WebRequest(method, url, query, form, kept, body, deadline))
         answers = self._answers.get(url, [HttpAnswer(404, "Not Found", {}, b"")])
         answer = answers[0] if len(answers) == 1 else answers.pop(0)
         if isinstance(answer, Exception):
@@ -139,6 +139,20 @@ class FakeWeb:
             answer = web_answer(answer)
         assert isinstance(answer, HttpAnswer)
         return answer
+
+    def open(
+        self,
+        method: str,
+        origin: Origin,
+        target: str,
+        headers: Mapping[str, Any],
+        body: Any,
+        deadline: Deadline,
+        *,
+        idle: Optional[float] = None,
+    ) -> NoReturn:
+        """The same, where the answer is an error."""
+        raise AssertionError(self.exchange(method, origin, target, headers, body, deadline, 0))
 
     def requests(self, url: str) -> list[WebRequest]:
         """Those to one address."""
@@ -151,6 +165,7 @@ class WebRequest(NamedTuple):
     query: str
     form: dict[str, str]
     headers: dict[str, Any]
+    body: Optional[bytes]
     deadline: Deadline
 
 
