@@ -119,13 +119,14 @@ def retry(policy: RetryPolicy, draw: Callable[[], float]) -> Interceptor:
                 for message in stream:
                     fresh = call.resume(message)
                     if fresh is not None:
-                        failures = 0  # it goes on; what only ever tells the same again is given up like any other
+                        failures = 0
                         yield fresh
                 return
             except CallError as error:
                 call.sent = True  # whatever becomes of the next request
                 failures += 1
-                seconds = delay(call, failures, error)
+                # It did begin: a quiet stream that is cut off now and then is asked for again, but ever more seldom.
+                seconds = delay(call, min(failures, policy.retries or 1), error)
                 if seconds is not None and not stream.closed:
                     call.deadline.sleep(seconds)
                 if seconds is None or stream.closed:

@@ -31,6 +31,7 @@ from flyte_lite import errors
 from flyte_lite._clock import Deadline
 from flyte_lite._rpc.connect import Connect
 from flyte_lite._rpc.grpc_web import GrpcWeb
+from flyte_lite._rpc.retry import RetryPolicy
 from flyte_lite.errors import CallError, Code
 
 
@@ -397,17 +398,30 @@ def test_it_is_asked_about_every_message_of_the_first_request_too() -> None:
     assert asked == ["a", "b"]
 
 
-def test_a_stream_that_only_tells_the_same_is_given_up() -> None:
+def test_a_quiet_stream_that_is_cut_off_again_and_again_is_asked_for_ever_more_seldom() -> None:
+    bench = Bench(*[FakeAnswer(say("a"), lost()) for _ in range(6)], FakeAnswer(say("a", "b") + END))
+
+    assert names(bench.watch(resume=fresh_from([]))) == ["a", "b"]
+    assert bench.clock.slept == [1.0, 2.0, 4.0, 4.0, 4.0, 4.0]
+
+
+def test_a_quiet_stream_is_given_up_at_the_deadline() -> None:
     bench = Bench(*[FakeAnswer(say("a"), lost()) for _ in range(9)])
-    stream = bench.watch(resume=fresh_from([]))
+    stream = bench.watch(seconds=12.0, resume=fresh_from([]))
+    next(stream)
 
-    assert next(stream).name == "a"
-    with pytest.raises(errors.ConnectionLostError) as caught:
+    with pytest.raises(CallError):
         next(stream)
+    assert 3.0 <= sum(bench.clock.slept) < 12.0
 
-    assert len(bench.network.asked) == 4
-    assert bench.clock.slept == [1.0, 2.0, 4.0]
-    assert caught.value.attempts == 4
+
+def test_nothing_is_resumed_by_a_policy_that_repeats_nothing() -> None:
+    bench = Bench(FakeAnswer(say("a"), lost()), retry=RetryPolicy(retries=0))
+    stream = bench.watch(resume=fresh_from([]))
+    next(stream)
+
+    with pytest.raises(errors.ConnectionLostError):
+        next(stream)
 
 
 def test_a_request_to_resume_is_itself_repeated_by_policy() -> None:
