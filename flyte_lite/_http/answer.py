@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from flyte_lite import errors
 from flyte_lite._http.exchange import Exchange
@@ -37,17 +37,23 @@ class OpenAnswer:
         headers: By lower-case name, one entry a line.
     """
 
-    def __init__(self, exchange: Exchange, pool: Pool, head: Head, body: Body, rest: bytes, whole: bool) -> None:
-        self.status = head.status
-        self.reason = head.reason
-        self.headers = head.headers
+    def __init__(
+        self, exchange: Exchange, status: int, reason: str, headers: dict[str, list[str]], announced: Optional[int]
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
         self._exchange = exchange
-        self._sock: Any = exchange.connection.sock
-        self._pool = pool
-        self._body = body
-        self._rest = rest
-        self._keep = whole and head.keeps and head.status != 101
+        self._announced = announced
         self._over = False
+
+    def _next(self) -> tuple[bytes, bool]:
+        """What comes next, and whether that was the end; without the end there is something."""
+        raise NotImplementedError
+
+    def _give_back(self) -> None:
+        """All was read; the exchange is over, well."""
+        raise NotImplementedError
 
     def read(self, limit: int) -> bytes:
         """The whole body, as it was sent.
@@ -56,7 +62,7 @@ class OpenAnswer:
             CallError: The connection broke, the deadline passed, or the body is over `limit` bytes
                 (resource_exhausted); in each case the connection is gone.
         """
-        announced = self._body.announced
+        announced = self._announced
         if announced is not None and announced > limit:
             self.close()
             raise errors.AnswerTooLargeError(
@@ -83,29 +89,17 @@ class OpenAnswer:
         """
         if self._over:
             return b""
-        exchange, body = self._exchange, self._body
+        exchange = self._exchange
         if not exchange.ours:
             raise errors.ConnectionLostError("this answer came to another process, of which this one is a fork")
         with exchange:
-            piece = b""
-            while not piece and not body.done:
-                data, self._rest = self._rest, b""
-                piece = body.feed(data or exchange.receive(self._sock, PIECE))
-            if body.done:
-                self._end()
+            piece, ended = self._next()
+            if ended:
+                self._over = True
+                # First of all: a cancel that comes now must not hit whoever gets the connection next.
+                exchange.detach()
+                self._give_back()
         return piece
-
-    def _end(self) -> None:
-        self._over = True
-        exchange = self._exchange
-        # In this order: a cancel that comes now must not hit whoever gets the connection next.
-        exchange.detach()
-        if self._keep and self._body.clean and not exchange.aborted and exchange.ours:
-            connection, exchange.connection = exchange.connection, None
-            exchange.finish()
-            self._pool.give(connection)
-        else:
-            exchange.drop()
 
     def finish(self, seconds: float = 0.25) -> bytes:
         """The message that was waited for has come: read on to the body's end, so that the connection can be kept.
@@ -146,3 +140,37 @@ class OpenAnswer:
     def __del__(self) -> None:
         # An answer that was forgotten half read: its socket is freed here and now.
         self.close()
+
+
+class SocketAnswer(OpenAnswer):
+    """An answer that is read from one of our own connections.
+
+    Args:
+        rest: What came of the body together with the head.
+        keep: Whether another exchange can follow on the connection.
+    """
+
+    def __init__(self, exchange: Exchange, pool: Pool, head: Head, body: Body, rest: bytes, keep: bool) -> None:
+        super().__init__(exchange, head.status, head.reason, head.headers, body.announced)
+        self._sock: Any = exchange.connection.sock
+        self._pool = pool
+        self._body = body
+        self._rest = rest
+        self._keep = keep
+
+    def _next(self) -> tuple[bytes, bool]:
+        body = self._body
+        piece = b""
+        while not piece and not body.done:
+            data, self._rest = self._rest, b""
+            piece = body.feed(data or self._exchange.receive(self._sock, PIECE))
+        return piece, body.done
+
+    def _give_back(self) -> None:
+        exchange = self._exchange
+        if self._keep and self._body.clean and not exchange.aborted:
+            connection, exchange.connection = exchange.connection, None
+            exchange.finish()
+            self._pool.give(connection)
+        else:
+            exchange.drop()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any, NoReturn, Union
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NoReturn, Optional
 
 import urllib3
 
@@ -25,19 +26,14 @@ def explain(error: Exception, exchange: Exchange) -> NoReturn:
     if exchange.aborted or exchange.deadline.canceled:
         raise errors.CanceledError("the call was canceled", Code.CANCELED, sent=exchange.sent) from error
     if exchange.deadline.expired:
-        what = "no whole answer" if exchange.sent else "no connection"
-        raise errors.CallTimeoutError(
-            f"{what} within {exchange.deadline.seconds:g} s; give it more with timeout=",
-            Code.DEADLINE_EXCEEDED,
-            sent=exchange.sent,
-        ) from error
+        raise out_of_time(exchange) from error
     if isinstance(error, errors.FlyteLiteError):
         raise error
-    root = _root(error)
+    root = root_of(error)
     if isinstance(root, errors.FlyteLiteError):
         raise root
     if exchange.idle is not None and exchange.sent and isinstance(root, socket.timeout):
-        raise errors.CallTimeoutError(f"no byte for {exchange.idle:g} s", Code.DEADLINE_EXCEEDED) from error
+        raise no_byte(exchange) from error
     if isinstance(root, ssl.SSLCertVerificationError) or type(root).__name__ == "CertificateError":
         raise refusal("the server", root) from error
     if exchange.sent and not exchange.answered:
@@ -57,10 +53,34 @@ def explain(error: Exception, exchange: Exchange) -> NoReturn:
     raise error
 
 
-def _root(error: BaseException) -> Union[BaseException, Any]:
-    """The exception that urllib3 wrapped, which says more than its wrapper."""
-    while True:
-        inner: Any = error.__cause__ or next((arg for arg in error.args if isinstance(arg, BaseException)), None)
-        if inner is None or isinstance(inner, socket.timeout):
-            return error
-        error = inner
+def out_of_time(exchange: Exchange) -> errors.CallTimeoutError:
+    """Its deadline passed."""
+    what = "no whole answer" if exchange.sent else "no connection"
+    return errors.CallTimeoutError(
+        f"{what} within {exchange.deadline.seconds:g} s; give it more with timeout=",
+        Code.DEADLINE_EXCEEDED,
+        sent=exchange.sent,
+    )
+
+
+def no_byte(exchange: Exchange) -> errors.CallTimeoutError:
+    """Nothing moved for as long as it may be idle."""
+    return errors.CallTimeoutError(f"no byte for {exchange.idle:g} s", Code.DEADLINE_EXCEEDED, sent=exchange.sent)
+
+
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """It, and what it wraps: from its cause, or as `urllib3` does, in an attribute or an argument."""
+    inner: Optional[BaseException] = error
+    while inner is not None:
+        yield inner
+        wrapped = (inner.__cause__, getattr(inner, "reason", None), *inner.args)
+        inner = next((one for one in wrapped if isinstance(one, BaseException)), None)
+
+
+def root_of(error: BaseException) -> BaseException:
+    """The innermost exception, which says more than its wrappers; but not the bare one of a timeout."""
+    root = error
+    for one in causes_of(error):
+        if not isinstance(one, socket.timeout) or one is error:
+            root = one
+    return root

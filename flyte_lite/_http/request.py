@@ -36,14 +36,9 @@ def request_head(
     lines = []
     names = set()
     for name, value in headers.items():
-        if not _NAME(name):
-            raise ValueError(f"{name[:40]!r} is not the name of a header")
         names.add(name.lower())
         for line in (value,) if isinstance(value, str) else value:
-            if not _VALUE(line):
-                raise ValueError(
-                    f"the value of the header {name} has characters that HTTP does not take, such as a line end"
-                )
+            check_header(name, line)
             lines.append(f"{name}: {line}\r\n")
     if length is not None and names.isdisjoint(("content-length", "transfer-encoding")):
         lines.append("transfer-encoding: chunked\r\n" if length < 0 else f"content-length: {length}\r\n")
@@ -52,3 +47,11 @@ def request_head(
     if "host" not in names:
         lines.append(f"host: {host}\r\n")
     return f"{method} {target} HTTP/1.1\r\n{further}{''.join(lines)}\r\n".encode("latin-1")
+
+
+def check_header(name: str, value: str) -> None:
+    """Raise ValueError if they can't be sent as they are. The value is not repeated, as it may be a secret."""
+    if not _NAME(name):
+        raise ValueError(f"{name[:40]!r} is not the name of a header")
+    if not _VALUE(value):
+        raise ValueError(f"the value of the header {name} has characters that HTTP does not take, such as a line end")

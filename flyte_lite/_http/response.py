@@ -56,19 +56,19 @@ def split_head(data: bytes) -> Optional[tuple[Head, bytes]]:
     first, *lines = text.split("\r\n") if "\r\n" in text else text.split("\n")
     status = _STATUS(first)
     if status is None:
-        raise _no_http()
+        raise no_http()
     if len(lines) > _HEAD_LINES:
-        raise _too_large(f"more than {_HEAD_LINES} headers")
+        raise head_too_large(f"more than {_HEAD_LINES} headers")
     headers: dict[str, list[str]] = {}
     values: list[str] = []
     for line in lines:
         if len(line) > _LINE_BYTES:
-            raise _too_large(f"a line of more than {_LINE_BYTES} bytes")
+            raise head_too_large(f"a line of more than {_LINE_BYTES} bytes")
         name, colon, value = line.partition(":")
         if line[0] in " \t" and values:
             values[-1] = f"{values[-1]} {line.strip()}"  # continues the line before, as was once allowed
         elif not colon:
-            raise _no_http()
+            raise no_http()
         else:
             values = headers.setdefault(name.rstrip().lower(), [])
             values.append(value.strip(" \t\r"))
@@ -78,20 +78,22 @@ def split_head(data: bytes) -> Optional[tuple[Head, bytes]]:
 def _check_beginning(data: bytes) -> None:
     """Refuse what can't become a head, however long one waits."""
     if not data.startswith(b"HTTP/"[: len(data)]):
-        raise _no_http()
+        raise no_http()
     if data.count(b"\n") > _HEAD_LINES + 1:
-        raise _too_large(f"more than {_HEAD_LINES} headers")
+        raise head_too_large(f"more than {_HEAD_LINES} headers")
     if len(data) - data.rfind(b"\n") > _LINE_BYTES:
-        raise _too_large(f"a line of more than {_LINE_BYTES} bytes")
+        raise head_too_large(f"a line of more than {_LINE_BYTES} bytes")
 
 
-def _no_http() -> EndpointError:
+def no_http() -> EndpointError:
+    """What answered speaks something else."""
     return EndpointError(
         "what answered does not speak HTTP; is the port right, and is it a TLS port that needs https://?", Code.UNKNOWN
     )
 
 
-def _too_large(what: str) -> EndpointError:
+def head_too_large(what: str) -> EndpointError:
+    """The head has no end, or might as well have none."""
     return EndpointError(f"the answer's head is larger than HTTP clients take: {what}", Code.INTERNAL)
 
 

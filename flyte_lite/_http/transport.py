@@ -1,6 +1,6 @@
 """HTTP exchanges over one pool: no redirects, no netrc, no cookies, and every failure said in our own errors.
 
-The only module that imports `requests`, whose adapters own the pools and know proxies. The way of a call goes straight
+Adapters of `requests` make the connections, as they know proxies. The way of a call goes straight
 to the pool: what `Session.request` adds (environment, netrc, cookies, redirects) is what a remote call must not have,
 and costs more than the call itself.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional, Union
 from urllib.parse import urlsplit
 
@@ -18,12 +18,14 @@ import requests
 import requests.adapters
 import requests.utils
 import urllib3
+from urllib3.connection import HTTPConnection
 
 from flyte_lite import errors
 from flyte_lite._clock import SYSTEM_CLOCK, Clock, Deadline
-from flyte_lite._http.answer import PIECE, Answer, OpenAnswer
+from flyte_lite._http.answer import PIECE, Answer, OpenAnswer, SocketAnswer
 from flyte_lite._http.connection import POOLS, timed
 from flyte_lite._http.exchange import Exchange
+from flyte_lite._http.keepalive import SocketOption
 from flyte_lite._http.origin import Origin
 from flyte_lite._http.pool import Pool
 from flyte_lite._http.proxy import proxy_for
@@ -41,26 +43,28 @@ _POOLS = 10_000
 class _Adapter(requests.adapters.HTTPAdapter):
     """Requests' adapter, with our pools in its managers: the direct one and each proxy's."""
 
-    def __init__(self, tls: Optional[TlsPolicy], environ: Mapping[str, str]) -> None:
+    def __init__(self, tls: Optional[TlsPolicy], environ: Mapping[str, str], options: Sequence[SocketOption]) -> None:
         self._policy = tls
         self._environ = environ
-        self._tls: dict[str, Any] = {}
+        self._own: dict[str, Any] = {}
+        if options:
+            self._own["socket_options"] = [*HTTPConnection.default_socket_options, *options]
         if tls is not None:
-            self._tls = {"ssl_context": self._context(tls)}
+            self._own["ssl_context"] = self._context(tls)
         super().__init__(pool_connections=_POOLS, pool_maxsize=1, max_retries=0)
 
     def _context(self, tls: TlsPolicy) -> ssl.SSLContext:
         return timed(tls.context(requests.utils.DEFAULT_CA_BUNDLE_PATH, self._environ))
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
-        super().init_poolmanager(connections, maxsize, block, **self._tls, **kwargs)
+        super().init_poolmanager(connections, maxsize, block, **self._own, **kwargs)
         self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         if proxy.lower().startswith("https:") and self._policy is not None:
             # urllib3 would trust other roots there, and its 1.26 would not even compare the name.
             kwargs["proxy_ssl_context"] = self._context(self._policy.for_proxy())
-        manager = super().proxy_manager_for(proxy, **self._tls, **kwargs)
+        manager = super().proxy_manager_for(proxy, **self._own, **kwargs)
         # A SOCKS manager has pools of its own; there the deadline holds for each read.
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = POOLS
@@ -74,12 +78,19 @@ class Transport:
         tls: Whom to trust.
         environ: Where HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY are read, when an origin is first used.
         clock: How long connections have waited for the next call.
+        socket_options: Set on each socket, see `keepalive_options`.
     """
 
     def __init__(
-        self, tls: Optional[TlsPolicy] = None, environ: Mapping[str, str] = os.environ, clock: Clock = SYSTEM_CLOCK
+        self,
+        tls: Optional[TlsPolicy] = None,
+        environ: Mapping[str, str] = os.environ,
+        clock: Clock = SYSTEM_CLOCK,
+        *,
+        socket_options: Sequence[SocketOption] = (),
     ) -> None:
         self._tls = tls or TlsPolicy()
+        self._socket_options = socket_options
         self._clock = clock
         self._environ = environ
         self._lock = threading.Lock()
@@ -142,7 +153,8 @@ class Transport:
             whole = _send(exchange, sock, head, body)
             answer, rest = _receive_head(exchange, sock)
             exchange.answered = True
-            return OpenAnswer(exchange, pool, answer, body_of(method, answer), rest, whole)
+            keep = whole and answer.keeps and answer.status != 101
+            return SocketAnswer(exchange, pool, answer, body_of(method, answer), rest, keep)
 
     def close(self) -> None:
         """Close idle connections; the transport can be used again."""
@@ -176,7 +188,9 @@ class Transport:
         secure = origin.scheme == "https" or proxy.lower().startswith("https:")
         adapter = self._adapters.get(secure)
         if adapter is None:
-            adapter = self._adapters[secure] = _Adapter(self._tls if secure else None, self._environ)
+            adapter = self._adapters[secure] = _Adapter(
+                self._tls if secure else None, self._environ, self._socket_options
+            )
         manager: Any = _proxy_manager(adapter, variable, proxy) if proxy else adapter.poolmanager
         maker = manager.connection_from_host(origin.host, origin.port, origin.scheme)
         if not proxy or origin.scheme == "https" or proxy.lower().startswith("socks"):
