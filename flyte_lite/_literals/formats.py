@@ -47,7 +47,9 @@ def _duration_text(value: Any, pydantic: bool) -> Optional[str]:
     time = "".join(f"{number}{unit}" for number, unit in ((hours, "H"), (minutes, "M")) if number)
     if seconds or fraction or not (time or length.days):
         time += f"{seconds}{fraction}S"
-    day = f"{length.days}D" if length.days else ""
+    # To pydantic a year is 365 days.
+    years, days = divmod(length.days, 365)
+    day = "".join(f"{number}{unit}" for number, unit in ((years, "Y"), (days, "D")) if number)
     return f"{'-' if value < datetime.timedelta(0) else ''}P{day}{'T' if time else ''}{time}"
 
 

@@ -21,8 +21,11 @@ from flyte_lite._literals.misfit import Misfit, unexpected
 
 PLAIN, DATACLASS, MODEL = "plain", "dataclass", "model"
 
+# A year is 365 days and a month 30, as pydantic has it.
 _DURATION = re.compile(
-    r"([+-]?)P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d{1,9}))?S)?)?", re.ASCII
+    r"([+-]?)P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?"
+    r"(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d{1,9}))?S)?)?",
+    re.ASCII,
 )
 _OFFSET = re.compile(r"UTC(?:([+-])(\d\d):(\d\d))?", re.ASCII)
 _FRACTION = re.compile(r"\.(\d+)")
@@ -139,8 +142,9 @@ def _timedelta(value: Any, style: str) -> datetime.timedelta:
             return datetime.timedelta(seconds=value)
         found = _DURATION.fullmatch(value) if isinstance(value, str) else None
         if found and len(value.rstrip("T")) > 1:
-            weeks, days, hours, minutes, seconds = (int(found.group(nth) or 0) for nth in range(2, 7))
-            microseconds = int((found.group(7) or "0").ljust(6, "0")[:6])
+            years, months, weeks, days, hours, minutes, seconds = (int(found[nth] or 0) for nth in range(2, 9))
+            microseconds = int((found[9] or "0").ljust(6, "0")[:6])
+            days += 365 * years + 30 * months
             made = datetime.timedelta(days, seconds, microseconds, 0, minutes, hours, weeks)
             return -made if found.group(1) == "-" else made
     except (OverflowError, ValueError):  # too long for Python, or NaN

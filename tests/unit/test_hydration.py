@@ -229,6 +229,9 @@ def test_a_whole_value(value: Any, annotation: Any, expected: Any) -> None:
         (1.5, datetime.timedelta, datetime.timedelta(seconds=1, milliseconds=500)),
         ("P1DT2H3M4.5S", datetime.timedelta, datetime.timedelta(1, 4, 500000, 0, 3, 2)),
         ("-PT1M", datetime.timedelta, datetime.timedelta(minutes=-1)),
+        # As pydantic writes 400 days, and as it reads a month and a week.
+        ("P1Y35D", datetime.timedelta, datetime.timedelta(days=400)),
+        ("P1M1W", datetime.timedelta, datetime.timedelta(days=37)),
         ("UTC-03:30", datetime.timezone, datetime.timezone(-datetime.timedelta(hours=3, minutes=30))),
         ("UTC", datetime.timezone, UTC),
         ("1.50", decimal.Decimal, decimal.Decimal("1.50")),
