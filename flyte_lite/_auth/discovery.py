@@ -141,7 +141,8 @@ class Discovery:
         try:
             return self._channel.unary(method, request, deadline=deadline).message
         except CallError as error:
-            if error.code is Code.UNIMPLEMENTED or (self._known.token_endpoint and isinstance(error, RpcError)):
+            needless = bool(self._known.token_endpoint) and isinstance(error, (RpcError, EndpointError))
+            if needless or error.code is Code.UNIMPLEMENTED:
                 return None
             raise unsent(error, f"can't find out how to sign in ({method})") from error.__cause__
 

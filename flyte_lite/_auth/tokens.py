@@ -25,7 +25,7 @@ _log = logging.getLogger("flyte_lite")
 # A token is renewed so long before its end, or so large a part of its life if that is less.
 _EARLY_SECONDS = 60.0
 _EARLY_PART = 0.1
-# An early renewal may take so long of a call that could do without, and is left alone for so long if it fails.
+# An early renewal may take so long of a call that could do without, and is left alone for so long if it brings nothing.
 _EARLY_PATIENCE = 10.0
 _EARLY_PAUSE = 15.0
 
@@ -223,13 +223,16 @@ class TokenCredentials:
         left = deadline.left()
         patience = _EARLY_PATIENCE if left is None else min(_EARLY_PATIENCE, left / 2)
         try:
-            return self._renewed(generation, deadline.within(patience))
+            renewed = self._renewed(generation, deadline.within(patience))
         except FlyteLiteError as error:
             if deadline.canceled:
                 raise
-            self._not_early_before = self._clock.monotonic() + _EARLY_PAUSE
             _log.debug("the token could not be renewed early, and is still good: %s", type(error).__name__)
-            return token
+            renewed = token
+        if renewed.aging(Moment.now(self._clock)):
+            # It failed, or brought one that somebody else keeps for as long as it lasts.
+            self._not_early_before = self._clock.monotonic() + _EARLY_PAUSE
+        return renewed
 
     def _renewed(self, generation: int, deadline: Deadline) -> Token:
         """The token that follows the one of this generation, fetched by this thread or by another."""
@@ -265,7 +268,7 @@ class TokenCredentials:
             self._not_early_before = float("-inf")
             if _log.isEnabledFor(logging.DEBUG):
                 left = token.left(Moment.now(self._clock))
-                _log.debug("a new token, good for %s", "nobody said how long" if left is None else f"{left:.0f} s")
+                _log.debug("a new token; it is good for %s", "as long as it is" if left is None else f"{left:.0f} s")
             return token
         except FlyteLiteError as error:
             # Whoever waits may have more time, and is not canceled.

@@ -290,7 +290,7 @@ def test_nothing_secret_is_written_anywhere(issuer: Issuer, caplog: pytest.LogCa
     everything = "\n".join([*written, *(record.getMessage() for record in caplog.records)])
 
     assert len(caplog.records) > 20
-    assert "a new token, good for" in everything
+    assert "a new token; it is good for" in everything
     # The last command wrote its token to stderr itself, without giving it out.
     planted = [*issuer.issued[:-1], CLIENT_SECRET]
     assert [secret for secret in planted if secret in everything] == []

@@ -138,8 +138,16 @@ def test_a_server_that_says_nothing(document: HttpAnswer) -> None:
         bench.find()
 
 
-def test_a_caller_who_knows_all_needs_no_server_that_does() -> None:
-    refusal = web_answer({"code": "unauthenticated"}, 401)
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        web_answer({"code": "unauthenticated"}, 401),
+        HttpAnswer(302, "Found", {"location": ["https://login.example/"]}, b""),
+        HttpAnswer(200, "OK", {"content-type": ["text/html"]}, b"<html>login"),
+    ],
+    ids=["401", "302", "page"],
+)
+def test_a_caller_who_knows_all_needs_no_server_that_does(refusal: HttpAnswer) -> None:
     known = ClientConfig(token_endpoint="https://mine.example/token", client_id="me")
 
     assert Bench(refusal, refusal, known).find() == known

@@ -171,6 +171,20 @@ def test_a_good_token_goes_on_when_it_can_not_be_renewed_early() -> None:
     assert bench.show() == {HEADER: "Bearer t4"}
 
 
+def test_who_keeps_a_token_to_its_end_is_not_asked_for_each_call() -> None:
+    bench = Bench(100.0)
+    first = bench.show()
+    born = Moment.now(bench.clock)
+    # Such as a command with a store of its own: it gives the same one until that is over.
+    bench.source.fetch = lambda old, deadline: (  # type: ignore[method-assign]
+        bench.source.olds.append(old) or Token("t1", born, life=100.0)  # type: ignore[func-returns-value]
+    )
+    bench.clock.now += 91
+
+    assert [bench.show() for _ in range(5)] == [first] * 5
+    assert bench.fetched == 2
+
+
 def test_an_early_renewal_takes_no_more_than_half_of_what_is_left() -> None:
     bench = Bench(100.0)
     bench.show()
