@@ -11,8 +11,22 @@ loads no protobuf.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from flyte_lite._literals.enums import DynamicEnum
-from flyte_lite._literals.hydration import hydrate
 from flyte_lite._literals.values import describe, from_literal, to_literal
 
+if TYPE_CHECKING:
+    from flyte_lite._literals.hydration import hydrate as hydrate
+
 __all__ = ["DynamicEnum", "describe", "from_literal", "hydrate", "to_literal"]
+
+
+def __getattr__(name: str) -> Any:
+    # Whoever launches a task needs none of what makes classes again.
+    if name != "hydrate":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from flyte_lite._literals import hydration
+
+    globals()[name] = hydration.hydrate
+    return hydration.hydrate

@@ -25,6 +25,7 @@ __all__ = [
     "is_typed_dict",
     "may_be_missing",
     "named",
+    "own_annotations",
     "reference_of",
 ]
 
@@ -122,16 +123,19 @@ def fields_of(annotation: Any) -> dict[str, Any]:
     Raises:
         Misfit: An annotation can't be resolved.
     """
-    cls = typing.get_origin(annotation) or annotation
-    try:
-        hints = _hints(cls)
-    except Exception as error:  # evaluates the user's own text, so anything may come
-        raise Misfit(f"the annotations of {named(cls)} can't be resolved: {error}") from error
     known = _variables(annotation)
+    hints = _hints(typing.get_origin(annotation) or annotation)
     return {name: bound(hint, known) for name, hint in hints.items()}
 
 
 def _hints(cls: Any) -> dict[str, Any]:
+    try:
+        return _resolved(cls)
+    except Exception as error:  # evaluates the user's own text, so anything may come
+        raise Misfit(f"the annotations of {named(cls)} can't be resolved: {error}") from error
+
+
+def _resolved(cls: Any) -> dict[str, Any]:
     # The class by its own name, too: one that was made in a function is not among its module's names.
     names = {cls.__name__: cls}
     if sys.version_info >= (3, 11):
@@ -140,9 +144,47 @@ def _hints(cls: Any) -> dict[str, Any]:
     hints: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         own = {name: said for name, said in vars(base).get("__annotations__", {}).items() if "InitVar" not in str(said)}
-        stand_in = type(base.__name__, (), {"__annotations__": own, "__module__": base.__module__})
+        home = base.__module__ if base.__module__ in sys.modules else "builtins"
+        stand_in = type(base.__name__, (), {"__annotations__": own, "__module__": home})
         hints.update(typing.get_type_hints(stand_in, None, names, include_extras=True))
     return hints
+
+
+def own_annotations(annotations: Iterable[Any]) -> dict[type, dict[str, Any]]:
+    """Resolved annotations of the classes that are named in these, and in theirs, where they stand as texts.
+
+    A text means something only in the module that it was written in, and a class may travel without it.
+
+    Raises:
+        Misfit: An annotation can't be resolved.
+    """
+    found: dict[type, dict[str, Any]] = {}
+    waiting = list(annotations)
+    while waiting:
+        annotation = bare(waiting.pop())
+        waiting.extend(typing.get_args(annotation))
+        cls = typing.get_origin(annotation) or annotation
+        if cls in found or not _has_fields(cls):
+            continue
+        hints = _hints(cls)
+        found[cls] = {}
+        for base in cls.__mro__:
+            own = _own(base)
+            if any(isinstance(said, (str, typing.ForwardRef)) for said in own.values()):
+                found[base] = {name: hints.get(name, said) for name, said in own.items()}
+        waiting.extend(hints.values())
+    return {cls: own for cls, own in found.items() if own}
+
+
+def _has_fields(cls: Any) -> bool:
+    return isinstance(cls, type) and (
+        dataclass_of(cls) is not None or bool(is_model(cls)) or is_named_tuple(cls) or is_typed_dict(cls)
+    )
+
+
+def _own(cls: type) -> dict[str, Any]:
+    # In Python 3.14 they are made when they are asked for, and then are no texts.
+    return dict(vars(cls).get("__annotations__") or {})
 
 
 def _variables(annotation: Any) -> dict[Any, Any]:

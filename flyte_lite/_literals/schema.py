@@ -283,6 +283,8 @@ def _stored(schema: Mapping[str, Any]) -> str:
     title, properties, required = schema.get("title"), schema.get("properties"), schema.get("required")
     if not isinstance(properties, dict) or not isinstance(title, str):
         return ""
+    # `File[str]` says so in its title.
+    title = title.partition("[")[0]
     if title in ("File", "Dir") and "path" in properties and required == ["path"]:
         return title
     return "DataFrame" if title == "DataFrame" and "uri" in properties and "format" in properties else ""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from flyte_lite._literals import from_literal, hydrate, to_literal
+from flyte_lite._literals.values import kind_of
 from flyte_lite.errors import LiteralError
-from flyte_lite.idl.flyteidl2.core import interface_pb2
+from flyte_lite.idl.flyteidl2.core import interface_pb2, literals_pb2
 from flyte_lite.idl.flyteidl2.task import common_pb2
+
+if TYPE_CHECKING:
+    from flyte_lite.idl.flyteidl2.core.literals_pb2 import Literal
+    from flyte_lite.idl.flyteidl2.core.types_pb2 import LiteralType
 
 
 def call(
@@ -36,7 +41,9 @@ def call(
         name = literal.name
         if name not in takes:
             raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}")
-        arguments[name] = hydrate(from_literal(literal.value, takes[name], name), inputs[name], name)
+        # Whoever may call a task may run it: the real runtime loads what was pickled for it, too.
+        value = from_literal(literal.value, takes[name], name, pickles=(name,))
+        arguments[name] = hydrate(value, inputs[name], name)
     result = function(**arguments)
     if inspect.iscoroutine(result):
         import asyncio
@@ -44,14 +51,32 @@ def call(
         result = asyncio.run(result)
     made = common_pb2.Outputs()
     for name, value in _values(result, list(outputs)):
-        made.literals.add(name=name, value=to_literal(value, gives[name], "its result" if len(gives) == 1 else name))
+        where = "its result" if len(gives) == 1 else name
+        made.literals.add(name=name, value=_written(value, gives[name], where))
     return made.SerializeToString()
+
+
+def _written(value: Any, declared: LiteralType, where: str) -> Literal:
+    try:
+        return to_literal(value, declared, where)
+    except LiteralError:
+        if kind_of(declared).tag != "FlytePickle":
+            raise
+    # An object of a class that is not Python's own, which nobody but the task could pickle.
+    import cloudpickle
+
+    made = literals_pb2.Literal()
+    try:
+        made.scalar.binary.value = cloudpickle.dumps(value)
+    except Exception as error:  # whatever an object does when it is asked for its state
+        raise LiteralError(f"it can't be pickled: {error}", where) from error
+    return made
 
 
 def _values(result: Any, names: list[str]) -> list[tuple[str, Any]]:
     if not names:
         return []
-    if len(names) == 1:
+    if len(names) == 1 and getattr(result, "_fields", None) != tuple(names):
         return [(names[0], result)]
     if not isinstance(result, tuple) or len(result) != len(names):
         raise LiteralError(f"expected a tuple of {len(names)} values, got {type(result).__name__}", "its result")

@@ -17,6 +17,7 @@ from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 import cloudpickle
 
+from flyte_lite._literals.classes import own_annotations
 from flyte_lite._literals.signatures import FunctionInterface, function_interface
 from flyte_lite.devbox.limits import Limits
 from flyte_lite.devbox.state.bundles import Bundle
@@ -193,7 +194,8 @@ def _pickle(function: Callable[..., Any], interface: FunctionInterface, name: st
         if by_value:
             cloudpickle.register_pickle_by_value(module)
         try:
-            return bytes(cloudpickle.dumps((function, interface.inputs, interface.outputs)))
+            classes = own_annotations([*interface.inputs.values(), *interface.outputs.values()])
+            return bytes(cloudpickle.dumps((function, interface.inputs, interface.outputs, list(classes.items()))))
         except Exception as error:  # Objects that do not pickle raise whatever they like.
             raise TypeError(f"task {name} can't be sent to a worker: {error}") from error
         finally:

@@ -98,7 +98,11 @@ def _run(result: int, memory: Optional[int], pickled: bytes, inputs: bytes, inte
 
     if memory is not None:
         _limit_memory(memory)
-    function, takes, gives = pickle.loads(pickled)  # noqa: S301 - made by the devbox, from a function of its own process
+    # Made by the devbox, from a function of its own process.
+    function, takes, gives, annotations = pickle.loads(pickled)  # noqa: S301
+    for cls, own in annotations:
+        # What stood there as texts can't be resolved here, where the class came without its module.
+        cls.__annotations__ = own
     _send(result, RUNNING, b"")
     return call(function, takes, gives, inputs, interface)
 

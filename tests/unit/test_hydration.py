@@ -19,6 +19,7 @@ import pytest
 
 from flyte_lite import io
 from flyte_lite._literals import DynamicEnum, hydrate
+from flyte_lite._literals.classes import own_annotations
 from flyte_lite._literals.records import Record
 from flyte_lite.errors import LiteralError
 
@@ -420,3 +421,12 @@ def test_an_annotation_nested_too_deep_is_an_error() -> None:
 
     with pytest.raises(LiteralError, match="v: an annotation nested more than 30 levels deep"):
         hydrate([], annotation, "v")
+
+
+def test_annotations_that_are_texts_are_told_resolved_for_each_class_that_is_reached() -> None:
+    found = own_annotations([Optional[Config], dict[str, Pair], int])
+
+    assert set(found) >= {Config, Layer} | ({Pair} if sys.version_info < (3, 14) else set())
+    assert found[Config]["layers"] == list[Layer]
+    assert found[Layer] == {"size": int, "name": str}
+    assert own_annotations([IntBox])[Box]["more"] == list[X]
