@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from flyte_lite._launch import Deployed, RunContext
     from flyte_lite._launch import with_runcontext as _with_runcontext
+    from flyte_lite._rpc.channel import Channel
     from flyte_lite.remote import Action, Run, Task
 
 
@@ -36,6 +37,7 @@ class Client:
             the usual ones.
         timeout: Seconds of one call, retries included; None, written out, has no end.
         cancel: Ends every call of this client from another thread.
+        channel: What `remote.create_channel` made, which settles endpoint, TLS and who calls.
 
     Raises:
         ConfigError: There is no endpoint, or a setting can't be read. Nothing is sent here.
@@ -53,6 +55,7 @@ class Client:
         ca_cert_file_path: Optional[str] = None,
         timeout: Timeout = UNSET,
         cancel: Optional[Cancel] = None,
+        channel: Optional[Channel] = None,
     ) -> None:
         config = Config.load(
             {
@@ -65,7 +68,7 @@ class Client:
                 "ca_cert_file_path": ca_cert_file_path,
             }
         )
-        self._session: Session = _session.connect(config, timeout=timeout, cancel=cancel)
+        self._session: Session = _session.connect(config, timeout=timeout, cancel=cancel, channel=channel)
 
     @classmethod
     def _over(cls, session: Session) -> Self:
@@ -165,6 +168,7 @@ def init(
     insecure_skip_verify: Optional[bool] = None,
     ca_cert_file_path: Optional[str] = None,
     timeout: Timeout = UNSET,
+    channel: Optional[Channel] = None,
 ) -> Client:
     """Set whom the whole process talks to by default, and return it as a client.
 
@@ -177,6 +181,7 @@ def init(
         insecure_skip_verify: True takes any certificate.
         ca_cert_file_path: PEM file of the only authorities to trust.
         timeout: Seconds of one call; None, written out, has no end.
+        channel: What `remote.create_channel` made.
 
     Raises:
         ConfigError: There is no endpoint, or a setting can't be read. Nothing is sent here.
@@ -190,6 +195,7 @@ def init(
         insecure_skip_verify=insecure_skip_verify,
         ca_cert_file_path=ca_cert_file_path,
         timeout=timeout,
+        channel=channel,
     )
     _session.set_default(client._session)
     return client

@@ -271,29 +271,49 @@ def _key(route: Route, org: str) -> tuple[int, str, str, str]:
     return route.operation, route.project, route.domain, org
 
 
-def connect(config: Config, *, timeout: Timeout = UNSET, cancel: Optional[Cancel] = None) -> Session:
-    """A session for the server that `config` names. Nothing is sent yet.
+def connect(
+    config: Config,
+    *,
+    timeout: Timeout = UNSET,
+    cancel: Optional[Cancel] = None,
+    channel: Optional[Channel] = None,
+) -> Session:
+    """A session for the server that `config` names, or over a channel to another. Nothing is sent yet.
 
     Raises:
-        ConfigError: The endpoint is missing or is none.
+        ConfigError: The endpoint is missing or is none, or there is one beside the channel.
     """
-    server = config.server()
-    _check_timeout(timeout)
+    if channel is None:
+        server = config.server()
+        _check_timeout(timeout)
+        channel = _channel(config, server)
+    else:
+        _check_timeout(timeout)
+        if not hasattr(channel, "server_stream"):
+            raise ConfigError(f"channel is {type(channel).__name__}; give what remote.create_channel returns")
+        for name in ("endpoint", "insecure", "insecure_skip_verify", "ca_cert_file_path"):
+            if config.sources.get(name) == "argument":
+                raise ConfigError(f"{name} is settled where the channel is made; give one of them")
+        server = Endpoint(*channel.origin, channel.prefix)
+    # What an API key says of it, which the channel may have been made of.
+    org = getattr(channel, "org", None) if config.org is None else config.org
+    return Session(
+        channel,
+        Scope(server.organization if org is None else org, config.project or "", config.domain or ""),
+        _console(server),
+        timeout=DEFAULT_TIMEOUT if timeout is UNSET else timeout,
+        cancel=cancel,
+    )
+
+
+def _channel(config: Config, server: Endpoint) -> Channel:
     from flyte_lite._http.origin import Origin
     from flyte_lite._http.tls import TlsPolicy
     from flyte_lite._http.transport import Transport
     from flyte_lite._rpc.channel import Channel
 
     transport = Transport(TlsPolicy(ca_file=config.ca_cert_file_path, verify=not config.insecure_skip_verify))
-    channel = Channel(transport, Origin(server.scheme, server.host, server.port), server.path, clock=SYSTEM_CLOCK)
-    org = server.organization if config.org is None else config.org
-    return Session(
-        channel,
-        Scope(org, config.project or "", config.domain or ""),
-        _console(server),
-        timeout=DEFAULT_TIMEOUT if timeout is UNSET else timeout,
-        cancel=cancel,
-    )
+    return Channel(transport, Origin(server.scheme, server.host, server.port), server.path, clock=SYSTEM_CLOCK)
 
 
 def _check_timeout(timeout: Timeout) -> None:

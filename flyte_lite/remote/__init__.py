@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flyte_lite.remote._action import Action as Action
     from flyte_lite.remote._action import ActionDetails as ActionDetails
+    from flyte_lite.remote._auth_metadata import auth_metadata as auth_metadata
+    from flyte_lite.remote._channel import create_channel as create_channel
     from flyte_lite.remote._data import ActionInputs as ActionInputs
     from flyte_lite.remote._data import ActionOutputs as ActionOutputs
     from flyte_lite.remote._run import Run as Run
@@ -28,6 +30,8 @@ _MODULES = {
     "RunDetails": "_run",
     "Task": "_task",
     "TaskDetails": "_task",
+    "auth_metadata": "_auth_metadata",
+    "create_channel": "_channel",
 }
 
 __all__ = [
@@ -40,6 +44,8 @@ __all__ = [
     "RunDetails",
     "Task",
     "TaskDetails",
+    "auth_metadata",
+    "create_channel",
 ]
 
 

@@ -40,6 +40,17 @@ def front() -> None:
         assert_type(other.with_runcontext(name="r", labels={"a": "b"}), RunContext)
 
 
+def channels() -> None:
+    options = [("grpc.max_receive_message_length", 1000)]
+    with flyte.remote.create_channel(
+        "h", client_id="c", client_secret=lambda: "s", scopes=["a"], grpc_options=options, rpc_retries=1
+    ) as channel:
+        assert_type(Client(channel=channel, project="p"), Client)
+        assert_type(flyte.init(channel=channel), Client)
+    with flyte.remote.auth_metadata(("authorization", "Bearer x")):
+        flyte.remote.Run.get("r1")
+
+
 def launching() -> None:
     task = flyte.remote.Task.get("a.b", auto_version="latest")
     assert_type(task, LazyEntity)

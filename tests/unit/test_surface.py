@@ -21,7 +21,8 @@ PUBLIC = {
     "flyte_lite.devbox": "Devbox task",
     "flyte_lite.io": "DataFrame Dir File",
     "flyte_lite.models": "ActionPhase",
-    "flyte_lite.remote": "Action ActionDetails ActionInputs ActionOutputs LazyEntity Run RunDetails Task TaskDetails",
+    "flyte_lite.remote": "Action ActionDetails ActionInputs ActionOutputs LazyEntity Run RunDetails Task TaskDetails "
+    "auth_metadata create_channel",
 }
 
 
