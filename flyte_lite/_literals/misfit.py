@@ -6,6 +6,7 @@ import datetime
 import enum
 import json
 import reprlib
+import threading
 from collections.abc import Iterable
 from typing import Any, Callable, Optional, Union
 
@@ -21,10 +22,13 @@ class Misfit(Exception):
 
     Args:
         text: What is wrong, or a function that says it: most misfits are of a variant that was only tried.
+        hopeless: Nothing else need be tried. What is nested without end could be tried in so many ways that there would
+            be no end to that either.
     """
 
-    def __init__(self, text: Union[str, Callable[[], str]]) -> None:
+    def __init__(self, text: Union[str, Callable[[], str]], hopeless: bool = False) -> None:
         super().__init__()
+        self.hopeless = hopeless
         self._problems: list[tuple[list[str], Union[str, Callable[[], str]]]] = [([], text)]
 
     def at(self, piece: str) -> Misfit:
@@ -37,6 +41,7 @@ class Misfit(Exception):
         """This misfit with all that went before it."""
         if earlier is not None:
             self._problems = earlier._problems + self._problems
+            self.hopeless = self.hopeless or earlier.hopeless
         return self
 
     @property
@@ -69,10 +74,48 @@ def each(pairs: Iterable[tuple[Any, Any]], visit: Callable[[Any, Any], None]) ->
             break
         except Misfit as misfit:
             wrong = misfit.at(key_path(key)).joined(wrong)
-            if wrong.full:
+            if wrong.full or wrong.hopeless:
                 break
     if wrong is not None:
         raise wrong
+
+
+class _Tries(threading.local):
+    level = 0
+    failed = 0
+
+
+_tries = _Tries()
+# A class in itself by way of a union can be tried in two ways on each level; that is cheap on some levels only.
+_FREE_LEVELS, _MOST_TRIES = 8, 10_000
+
+
+def first_fit(ways: Iterable[Callable[[Any], Any]], value: Any) -> Any:
+    """What the first of some ways makes of a value.
+
+    Raises:
+        Misfit: None of them takes it; the misfit is that of the first.
+    """
+    if _tries.level == 0:
+        _tries.failed = 0
+    _tries.level += 1
+    first: Optional[Misfit] = None
+    try:
+        for way in ways:
+            try:
+                return way(value)
+            except Misfit as misfit:
+                if misfit.hopeless:
+                    raise
+                first = first or misfit
+                if _tries.level > _FREE_LEVELS:
+                    _tries.failed += 1
+                    if _tries.failed > _MOST_TRIES:
+                        misfit.hopeless = True
+                        raise
+    finally:
+        _tries.level -= 1
+    raise first or Misfit("its type has no variants")
 
 
 def unexpected(expected: str, value: object, why: str = "") -> Misfit:

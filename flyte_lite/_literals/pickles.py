@@ -15,6 +15,7 @@ import hashlib
 import io
 import pickle
 import struct
+import types
 from collections.abc import Set
 from typing import TYPE_CHECKING, Any
 
@@ -48,9 +49,9 @@ _OWN = frozenset(
 class _Pickler(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         # Asked about everything but None, numbers, texts and the built-in containers.
+        named = obj if isinstance(obj, (type, types.FunctionType, types.BuiltinFunctionType)) else type(obj)
         # Since 3.13 a path is of a module inside pathlib.
-        module = (obj if isinstance(obj, type) else type(obj)).__module__.partition(".")[0]
-        if module in _OWN or (module, getattr(obj, "__module__", None)) == ("builtins", "copyreg"):
+        if str(named.__module__).partition(".")[0] in _OWN:
             return NotImplemented
         raise _Foreign(obj)
 
@@ -234,8 +235,10 @@ class _Reader:
             holder.extend(items)
         elif isinstance(holder, set):
             holder.update(self._hashable(items))
-        elif isinstance(holder, dict):
+        elif isinstance(holder, dict) and len(items) % 2 == 0:
             holder.update(zip(self._hashable(items[::2]), items[1::2]))
+        else:
+            raise ValueError("a key without a value")
 
     def _pop(self, count: int) -> list[Any]:
         items = self._clean(self._stack[-count:])
@@ -271,6 +274,7 @@ _STEPS: dict[bytes, Any] = {
     b"C": lambda reader: _bytes(reader, "<B"),
     b"B": lambda reader: _bytes(reader, "<I"),
     b"\x8e": lambda reader: _bytes(reader, "<Q"),
+    b"\x96": lambda reader: reader._push(bytearray(reader._take(reader._number("<Q")))),
     b"(": lambda reader: reader._push(_MARK),
     b"]": lambda reader: reader._push([]),
     b"}": lambda reader: reader._push({}),

@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Optional
 
 from flyte_lite import io
-from flyte_lite._literals.misfit import Misfit, each, unexpected
+from flyte_lite._literals.misfit import Misfit, each, first_fit, unexpected
 from flyte_lite._literals.records import Record
 from flyte_lite._literals.schema import mended
 from flyte_lite._literals.writing import MAX_NESTED
@@ -109,12 +109,10 @@ class Readers:
         def read(value: Any) -> Any:
             if type(value) is not list:
                 raise unexpected("list", value)
-            try:
-                return [read_item(item) for item in value]
-            except Misfit:
-                made: list[Any] = []
-                each(enumerate(value), lambda _, item: made.append(read_item(item)))
-                return made
+            made: list[Any] = []
+            append = made.append
+            each(enumerate(value), lambda _, item: append(read_item(item)))
+            return made
 
         return read
 
@@ -146,7 +144,7 @@ class Readers:
         readers = {name: self.of(field) for name, field in shape.fields.items()}
         required, whole, name = shape.required, shape.whole, shape.name
         in_order = [(field, readers[field]) for field in required]
-        optional = {field: shape.defaults[field] for field in shape.fields if field not in required}
+        optional = {field: shape.defaults.get(field) for field in shape.fields if field not in required}
         keep = not shape.closed
         as_tuple = shape.wrapper == "Tuple"
 
@@ -163,6 +161,8 @@ class Readers:
                     made[field] = read_field(value[field])
                 except Misfit as misfit:
                     wrong = misfit.at(f".{field}").joined(wrong)
+                    if wrong.full or wrong.hopeless:
+                        raise wrong from None
             # The others in the order in which they came: that of the class, if an instance of it was written.
             for field, item in value.items():
                 if field in made or field in required:
@@ -176,6 +176,8 @@ class Readers:
                     made[field] = read_other(item)
                 except Misfit as misfit:
                     wrong = misfit.at(f".{field}").joined(wrong)
+                    if wrong.full or wrong.hopeless:
+                        raise wrong from None
             if wrong is not None:
                 raise wrong
             if whole and not optional.keys() <= made.keys():
@@ -196,13 +198,14 @@ class Readers:
                 if told is not None:
                     return told(value)
             likely = [reader for part, reader in parts if _is(part, value)]
-            first: Optional[Misfit] = None
-            for reader in [*likely, *(reader for _, reader in parts)]:
-                try:
-                    return reader(value)
-                except Misfit as misfit:
-                    first = first or misfit
-            raise first if first is not None and len(likely) == 1 else unexpected(shape.word(), value)
+            # Each way once: what is in itself would double them on each level.
+            ways = dict.fromkeys(likely + [reader for _, reader in parts])
+            try:
+                return first_fit(ways, value)
+            except Misfit as misfit:
+                if misfit.hopeless or (len(likely) == 1 and type(value) in (dict, list)):
+                    raise
+            raise unexpected(shape.word(), value)
 
         return read
 
@@ -214,7 +217,7 @@ def _guarded(later: list[Reader]) -> Reader:
     def read(value: Any) -> Any:
         level = getattr(nested, "level", 0)
         if level >= MAX_NESTED:
-            raise Misfit(f"is nested more than {MAX_NESTED} levels deep")
+            raise Misfit(f"is nested more than {MAX_NESTED} levels deep", hopeless=True)
         nested.level = level + 1
         try:
             return later[0](value)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _WRAPPED = re.compile("(Tuple|NamedTuple|TypedDict)Wrapper_")
 _WRITTEN_BY_PYDANTIC = frozenset(("Pydantic Transformer", "Tuple", "NamedTuple", "TypedDict"))
 _SIMPLE = {"null": "null", "integer": "int", "number": "float", "boolean": "bool", "string": "str"}
-_MISSING: Any = object()
+_UNTOLD: Any = object()
 
 
 class Shape:
@@ -41,7 +41,7 @@ class Shape:
         fields: Of a record, by name: the required ones in the order of the class, then the others sorted, as the schema
             keeps no order of these.
         required: Of a record.
-        defaults: Of a record, what the schema says, with all numbers as floats; what a field is without.
+        defaults: Of a record, for fields that may be left out, as far as it is told; all numbers are floats.
         closed: Of a record, that it has no other fields.
         whole: Of a record, that fields which are left out are filled in.
         tag: Of a union, the field that tells which part it is, and `tags` which.
@@ -101,7 +101,7 @@ class Shape:
     def signature(self) -> str:
         """A record as one would write the call that makes it."""
         shown = [
-            f"{name}: {field.word()}" + (" = ..." if name in self.defaults else "")
+            f"{name}: {field.word()}" + ("" if name in self.required else " = ...")
             for name, field in list(self.fields.items())[:8]
         ]
         return f"{self.name}({', '.join(shown + ['...'] * (len(self.fields) > 8))})"
@@ -273,7 +273,9 @@ class _Schemas:
         for name in [*dict.fromkeys(made.required), *(name for name in properties if name not in made.required)]:
             made.fields[name] = self.shape(properties[name], depth + 1, inside)
             if name not in made.required:
-                made.defaults[name] = _default(properties[name], made.fields[name])
+                default = _default(properties[name], made.fields[name])
+                if default is not _UNTOLD:
+                    made.defaults[name] = default
         made.closed = not self._pydantic
         return made
 
@@ -302,14 +304,18 @@ def mended(value: Any) -> Any:
 
 
 def _default(schema: Any, shape: Shape) -> Any:
-    """What the official client takes for a field that is left out."""
+    """What the official client takes for a field that is left out.
+
+    A default that is made anew for each instance is not in the schema. In place of a list, a dict, and a class that has
+    defaults for everything, the client takes an empty one; in place of others None, which the task then refuses. These
+    are left out here, so that the class makes its default.
+    """
     if isinstance(schema, dict) and "default" in schema:
         return schema["default"]
-    # A default that is made anew each time is not in the schema.
     if shape.what in ("list", "tuple"):
         return []
     if shape.what == "dict":
         return {}
-    if shape.what == "record" and not shape.required:
+    if shape.what == "record" and len(shape.defaults) == len(shape.fields):
         return dict(shape.defaults)
-    return None
+    return _UNTOLD

@@ -6,13 +6,12 @@ rules; else the only one that takes it by ours. Several are an error, because th
 
 from __future__ import annotations
 
-import contextlib
 import enum
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from flyte_lite._literals.given import is_dict, is_instance, is_list
 from flyte_lite._literals.kinds import Kind, Plan
-from flyte_lite._literals.misfit import Misfit, show, unexpected
+from flyte_lite._literals.misfit import Misfit, first_fit, show, unexpected
 from flyte_lite._literals.shapes import misread
 from flyte_lite.idl.flyteidl2.core import literals_pb2, types_pb2
 
@@ -107,6 +106,8 @@ def _encoder(literal_type: LiteralType, plan: Plan) -> Encoder:
             try:
                 (variant.strict if strict else variant.lenient)(value, target)
             except Misfit as misfit:
+                if misfit.hopeless:
+                    raise
                 target.Clear()
                 if variant.kind.holds(value):
                     inside[number] = misfit
@@ -167,9 +168,11 @@ def _decoder(literal_type: LiteralType, plan: Plan) -> Decoder:
     def first(literal: Literal, readers: list[Decoder]) -> Any:
         if len(readers) == 1:
             return readers[0](literal)
-        for read in readers:
-            with contextlib.suppress(Misfit):
-                return read(literal)
+        try:
+            return first_fit(readers, literal)
+        except Misfit as misfit:
+            if misfit.hopeless:
+                raise
         raise misread(plan.describe(literal_type), literal)
 
     return decode
@@ -190,9 +193,11 @@ def _reader(literal_type: LiteralType, plan: Plan) -> Reader:
 
     def read(value: Any) -> Any:
         # Nothing says here which variant is meant: the first that takes it as it is, as the task does.
-        for read_variant in readers:
-            with contextlib.suppress(Misfit):
-                return read_variant(value)
+        try:
+            return first_fit(readers, value)
+        except Misfit as misfit:
+            if misfit.hopeless:
+                raise
         raise unexpected(plan.describe(literal_type), value)
 
     return read

@@ -28,7 +28,7 @@ from flyte_lite._literals.given import (
     stored_fields,
     unordered,
 )
-from flyte_lite._literals.misfit import Misfit, each, unexpected
+from flyte_lite._literals.misfit import Misfit, each, first_fit, key_path, show, unexpected
 
 if TYPE_CHECKING:
     from flyte_lite._literals.schema import Shape
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 # Levels of a class that is in itself, such as a tree's node: each takes a few calls of Python.
 MAX_NESTED = 60
 
+_HOLDERS = frozenset(("record", "dict", "list", "tuple"))
 _STORED = frozenset(("path", "name", "format", "hash"))
 _TRUE = frozenset(("true", "1", "yes", "y", "on", "t"))
 _FALSE = frozenset(("false", "0", "no", "n", "off", "f"))
@@ -242,12 +243,11 @@ class Writers:
         converted = self.fields(shape) if whole else exact
         needed = shape.required
         by_position = shape.wrapper in ("Tuple", "NamedTuple")
-        fill = {name: shape.defaults[name] for name in shape.fields if name in shape.defaults}
 
         def write(value: Any) -> dict[str, Any]:
             if isinstance(value, dict) or (is_dict(value) and not is_instance(value)):
                 made = _fields(shape, dict(value), converted)
-                return _in_order(shape, fill, made) if whole else made
+                return _in_order(shape, made) if whole else made
             taken = fields_of(value, needed)
             if taken is not None:
                 # Only a tuple holds what nobody has looked at.
@@ -266,7 +266,8 @@ class Writers:
 
     def _union(self, shape: Shape) -> Writer:
         parts = [(part, self.of(part)) for part in shape.parts]
-        strictly = [(part, self._other(True, self._exact).of(part)) for part in shape.parts]
+        strict = self._other(True, self._exact)
+        strictly = [(part, strict.of(part)) for part in shape.parts]
         tags = {tag: self.of(part) for tag, part in shape.tags.items()}
 
         def write(value: Any) -> Any:
@@ -282,14 +283,15 @@ class Writers:
             likely = [(part, writer) for part, writer in strictly if part.fits(value)]
             if is_instance(value) or hasattr(value, "class_name"):
                 likely.sort(key=lambda pair: pair[0].name != class_name(value))
-            first: Optional[Misfit] = None
-            for _, writer in [*likely, *parts]:
-                try:
-                    return writer(value)
-                except Misfit as misfit:
-                    first = first or misfit
-            # What is wrong inside is worth telling if only one could have been meant.
-            raise first if first is not None and len(likely) == 1 else unexpected(shape.word(), value)
+            # Each way once: what is in itself would double them on each level.
+            ways = dict.fromkeys([writer for _, writer in likely] + [writer for _, writer in parts])
+            try:
+                return first_fit(ways, value)
+            except Misfit as misfit:
+                # What is wrong inside is worth telling if only one could have been meant.
+                if misfit.hopeless or (len(likely) == 1 and likely[0][0].what in _HOLDERS):
+                    raise
+            raise unexpected(shape.word(), value)
 
         return write
 
@@ -328,7 +330,7 @@ def _guarded(later: list[Writer]) -> Writer:
     def write(value: Any) -> Any:
         level = getattr(nested, "level", 0)
         if level >= MAX_NESTED:
-            raise Misfit(f"is nested more than {MAX_NESTED} levels deep, or contains itself")
+            raise Misfit(f"is nested more than {MAX_NESTED} levels deep, or contains itself", hopeless=True)
         nested.level = level + 1
         try:
             return later[0](value)
@@ -346,39 +348,37 @@ def _fields(shape: Shape, values: dict[str, Any], writers: dict[str, Writer]) ->
         wrong = Misfit(f"expected {shape.signature()}, but {listed}")
     unknown = [name for name in values if name not in writers] if shape.closed or shape.wrapper else []
     for name in unknown:
-        near = difflib.get_close_matches(str(name), writers, n=1)
+        near = difflib.get_close_matches(name, writers, n=1) if isinstance(name, str) else []
         hint = f" (did you mean {near[0]}?)" if near else ""
-        wrong = Misfit(f"expected {shape.signature()}, which has no field {name!r}{hint}").joined(wrong)
+        wrong = Misfit(f"expected {shape.signature()}, which has no field {show(name)}{hint}").joined(wrong)
     made: dict[str, Any] = {}
     get = writers.get
-
     # Not `each`: its pieces of a path are those of keys.
     for name, value in values.items():
         writer = get(name)
         try:
             made[name] = value if writer is None else writer(value)
         except Misfit as misfit:
-            wrong = misfit.at(f".{name}").joined(wrong)
+            wrong = misfit.at(f".{name}" if isinstance(name, str) else key_path(name)).joined(wrong)
+            if wrong.full or wrong.hopeless:
+                break
     if wrong is not None:
         raise wrong
     return made
 
 
-def _in_order(shape: Shape, fill: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    made = {name: values[name] if name in values else fill[name] for name in shape.fields}
-    for name, value in values.items():
-        made.setdefault(name, value)
+def _in_order(shape: Shape, values: dict[str, Any]) -> dict[str, Any]:
+    filled = {**shape.defaults, **values}
+    made = {name: filled.pop(name) for name in shape.fields if name in filled}
+    made.update(filled)
     return made
 
 
 def _each_of(values: Any, write: Writer) -> list[Any]:
-    try:
-        return [write(item) for item in values]
-    except Misfit:
-        # Again, to tell all that is wrong and where.
-        made: list[Any] = []
-        each(enumerate(values), lambda _, item: made.append(write(item)))
-        return made
+    made: list[Any] = []
+    append = made.append
+    each(enumerate(values), lambda _, item: append(write(item)))
+    return made
 
 
 def _null(value: Any) -> None:
@@ -387,8 +387,7 @@ def _null(value: Any) -> None:
 
 
 def _is_number(text: str) -> bool:
-    stripped = text.strip()
-    return stripped.lstrip("+-").isdecimal() and len(stripped) < 40
+    return text.strip().lstrip("+-").isdecimal() and len(text) < 40
 
 
 def _float_of(value: Any) -> float:
