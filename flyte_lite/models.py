@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["ActionPhase"]
+__all__ = ["ActionPhase", "NativeInterface"]
 
 
 class ActionPhase(str, enum.Enum):
@@ -73,3 +75,63 @@ _BY_NUMBER = {number: phase for phase, number in _NUMBERS.items()}
 _TERMINAL = frozenset(
     {ActionPhase.SUCCEEDED, ActionPhase.FAILED, ActionPhase.ABORTED, ActionPhase.TIMED_OUT, ActionPhase.RECOVERED}
 )
+
+
+class NativeInterface:
+    """What a task takes and gives, in Python's terms.
+
+    It is made of a deployed task, whose own classes are not here: a dataclass or a model is a `dict` that also goes by
+    attribute, and an enum is the `Literal` of its names. `repr` shows the classes by the names that they had.
+
+    Attributes:
+        inputs: Annotation and default by name; the default is `NativeInterface.has_default` where there is one on the
+            server, and `inspect.Parameter.empty` where there is none.
+        outputs: Annotation by name.
+    """
+
+    class has_default:
+        """Stands for a default that is on the server."""
+
+    def __init__(
+        self,
+        inputs: Mapping[str, tuple[Any, Any]],
+        outputs: Mapping[str, Any],
+        *,
+        json_schema: Mapping[str, Any],
+        text: str,
+    ) -> None:
+        self.inputs: dict[str, tuple[Any, Any]] = dict(inputs)
+        self.outputs: dict[str, Any] = dict(outputs)
+        self._json_schema = dict(json_schema)
+        self._text = text
+
+    def has_outputs(self) -> bool:
+        """True if the task gives anything."""
+        return bool(self.outputs)
+
+    def required_inputs(self) -> list[str]:
+        """Names of the inputs that have no default."""
+        return [name for name, (_, default) in self.inputs.items() if default is not self.has_default]
+
+    def num_required_inputs(self) -> int:
+        """How many inputs have no default."""
+        return len(self.required_inputs())
+
+    def get_input_types(self) -> dict[str, Any]:
+        """Annotations of the inputs by name."""
+        return {name: annotation for name, (annotation, _) in self.inputs.items()}
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """The inputs as the JSON schema of an object: for forms, and for models that call tasks as tools."""
+        return dict(self._json_schema)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, NativeInterface):
+            return NotImplemented
+        return vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it holds dicts
+
+    def __repr__(self) -> str:
+        return self._text

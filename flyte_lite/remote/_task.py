@@ -13,6 +13,7 @@ from flyte_lite.errors import CallError, NotFoundError, RemoteTaskNotFoundError,
 from flyte_lite.idl.flyteidl2.common import identifier_pb2, list_pb2
 from flyte_lite.idl.flyteidl2.core import interface_pb2
 from flyte_lite.idl.flyteidl2.task import task_definition_pb2, task_service_pb2
+from flyte_lite.models import NativeInterface
 from flyte_lite.remote._base import Resource
 
 _GET_TASK_DETAILS: Method[task_service_pb2.GetTaskDetailsRequest, task_service_pb2.GetTaskDetailsResponse] = Method(
@@ -214,6 +215,43 @@ class TaskDetails(Resource["task_definition_pb2.TaskDetails"]):
     def typed_interface(self) -> interface_pb2.TypedInterface:
         """Inputs and outputs with their types, as a message."""
         return self.pb2.spec.task_template.interface
+
+    @property
+    def interface(self) -> NativeInterface:
+        """Inputs and outputs in Python's terms."""
+        # Whoever only launches the task needs none of this.
+        import inspect
+
+        from flyte_lite._literals import describe
+        from flyte_lite._literals.interfaces import annotation_of, json_schema_of
+
+        have = set(self.default_input_args)
+        takes, gives = self.typed_interface.inputs.variables, self.typed_interface.outputs.variables
+        listed = ", ".join(
+            f"{entry.key}: {describe(entry.value.type)}{' = ...' if entry.key in have else ''}" for entry in takes
+        )
+        given = ", ".join(f"{entry.key}: {describe(entry.value.type)}" for entry in gives)
+        return NativeInterface(
+            {
+                entry.key: (
+                    annotation_of(entry.value.type),
+                    NativeInterface.has_default if entry.key in have else inspect.Parameter.empty,
+                )
+                for entry in takes
+            },
+            {entry.key: annotation_of(entry.value.type) for entry in gives},
+            json_schema={
+                "type": "object",
+                "properties": {entry.key: json_schema_of(entry.value.type) for entry in takes},
+                "required": list(self.required_args),
+            },
+            text=f"({listed})" + (f" -> ({given})" if len(gives) > 1 else f" -> {given}" if given else ""),
+        )
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """The inputs as the JSON schema of an object: for forms, and for models that call tasks as tools."""
+        return self.interface.json_schema
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RemoteTaskUsageError(

@@ -9,9 +9,10 @@ from typing_extensions import assert_type
 import flyte_lite as flyte
 from flyte_lite import Cancel, Client, RunContext, errors
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
+from flyte_lite.idl.flyteidl2.core import literals_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
 from flyte_lite.io import DataFrame, Dir, File
-from flyte_lite.models import ActionPhase
+from flyte_lite.models import ActionPhase, NativeInterface
 from flyte_lite.remote import (
     Action,
     ActionDetails,
@@ -102,3 +103,15 @@ def references() -> None:
     frame = DataFrame("s3://b/t", format="parquet", columns={"age": "int"})
     assert_type(frame.uri, Optional[str])
     assert_type(frame.columns, dict[str, str])
+
+
+def values(run: Run, task: TaskDetails) -> None:
+    assert_type(run.input_literals(), dict[str, literals_pb2.Literal])
+    assert_type(run.output_literals(), dict[str, literals_pb2.Literal])
+    made = {int: lambda plain: plain["a"]}
+    assert_type(run.typed_inputs({"x": int, "y": Optional[str]}), dict[str, Any])
+    assert_type(run.details().typed_outputs({"o0": int}, deserializers=made, pickles=("o0",)), dict[str, Any])
+    assert_type(run.outputs().named_outputs, dict[str, Any])
+    assert_type(task.interface, NativeInterface)
+    assert_type(task.interface.get_input_types(), dict[str, Any])
+    assert_type(task.json_schema, dict[str, Any])

@@ -20,7 +20,7 @@ PUBLIC = {
     "flyte_lite.config": "Config Endpoint",
     "flyte_lite.devbox": "Devbox task",
     "flyte_lite.io": "DataFrame Dir File",
-    "flyte_lite.models": "ActionPhase",
+    "flyte_lite.models": "ActionPhase NativeInterface",
     "flyte_lite.remote": "Action ActionDetails ActionInputs ActionOutputs LazyEntity Run RunDetails Task TaskDetails "
     "auth_metadata create_channel",
 }
