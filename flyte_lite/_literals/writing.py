@@ -223,16 +223,15 @@ class Writers:
         return write
 
     def _key(self, shape: Shape) -> Writer:
-        pydantic = self._pydantic
-        write = self.of(shape)
+        # An instance of a dataclass goes to msgpack as it is; anything else goes there by way of JSON.
+        by_json = self._pydantic or not self._exact
+        numbered, write = shape.what in ("int", "float"), self.of(shape)
 
         def write_key(key: Any) -> Any:
-            if type(key) is str and shape.what in ("str", "any"):
+            if type(key) is str and (shape.what in ("str", "any") or (numbered and by_json and _is_number(key))):
                 return key
             # JSON has only texts as keys.
-            if pydantic and type(key) in (int, float):
-                return str(key)
-            return write(key)
+            return str(key) if by_json and type(key) in (int, float) else write(key)
 
         return write_key
 
@@ -350,7 +349,8 @@ def _fields(shape: Shape, values: dict[str, Any], writers: dict[str, Writer]) ->
     for name in unknown:
         near = difflib.get_close_matches(name, writers, n=1) if isinstance(name, str) else []
         hint = f" (did you mean {near[0]}?)" if near else ""
-        wrong = Misfit(f"expected {shape.signature()}, which has no field {show(name)}{hint}").joined(wrong)
+        called = repr(name) if isinstance(name, str) else show(name)
+        wrong = Misfit(f"expected {shape.signature()}, which has no field {called}{hint}").joined(wrong)
     made: dict[str, Any] = {}
     get = writers.get
     # Not `each`: its pieces of a path are those of keys.

@@ -81,6 +81,11 @@ class Config:
     a: Optional[datetime.datetime] = None
 
 
+@dataclasses.dataclass
+class Keyed:
+    m: dict[int, str]
+
+
 class Pair(NamedTuple):
     left: int
     right: Optional[str] = None
@@ -108,6 +113,15 @@ def test_a_dict_is_converted_and_filled_in() -> None:
     assert json.dumps(written) == '{"z": {"a": 1}, "b": 2.0, "a": null}'
 
 
+def test_keys_are_texts_where_json_is_between() -> None:
+    numbered = {"type": "object", "additionalProperties": {"type": "string"}, "propertyNames": {"type": "integer"}}
+    declared = record("Keyed", m=numbered)
+
+    assert packed({"m": {1: "a", "2": "b"}}, declared) == {"m": {"1": "a", "2": "b"}}
+    assert packed(Keyed({1: "a"}), declared) == {"m": {1: "a"}}
+    assert from_literal(to_literal({"m": {1: "a"}}, declared), declared) == {"m": {1: "a"}}
+
+
 def test_a_record_that_was_read_is_written_again() -> None:
     read = from_literal(to_literal(Config(Inner(1), 2.5), CONFIG), CONFIG)
 
@@ -131,7 +145,7 @@ def test_what_has_a_default_that_is_not_told_is_left_to_the_class() -> None:
         ),
         (
             {"z": {"a": 1}, "b": 1, "bb": 2},
-            "x: expected Config(z: Inner, b: float, a: datetime | None = ...), which has no field str 'bb' "
+            "x: expected Config(z: Inner, b: float, a: datetime | None = ...), which has no field 'bb' "
             "(did you mean b?)",
         ),
         ({}, "x: expected Config(z: Inner, b: float, a: datetime | None = ...), but z and b are missing"),
@@ -217,7 +231,8 @@ def test_a_field_is_written_as_its_class_writes_it(
         ({"enum": ["red"]}, "blue"),
         ({"type": "array", "items": {"type": "integer"}}, "ab"),
         ({"type": "array", "prefixItems": [{"type": "integer"}]}, [1, 2]),
-        ({"type": "object", "additionalProperties": {"type": "integer"}}, {1: 1}),
+        ({"type": "object", "additionalProperties": {"type": "integer"}}, {None: 1}),
+        ({"type": "object", "propertyNames": {"type": "integer"}}, {"a": 1}),
         ({"type": "integer"}, 2**64),
         ({"type": "string"}, "\ud800"),
         ({}, object()),
