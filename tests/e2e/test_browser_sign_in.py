@@ -121,6 +121,19 @@ def say_nothing(browser: Browser, url: str) -> None:
     browser.kept = idle  # type: ignore[attr-defined]
 
 
+def crowd(browser: Browser, url: str) -> None:
+    port = urlsplit(callback(url)).port or 0
+    browser.kept = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]  # type: ignore[attr-defined]
+
+
+def post(browser: Browser, url: str) -> None:
+    with socket.create_connection(("127.0.0.1", urlsplit(callback(url)).port or 0)) as sock:
+        sock.settimeout(10)
+        target = urlsplit(callback(url)).path + f"?code=x&state={parameter(url, 'state')}"
+        sock.sendall(f"POST {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        browser.pages.append((int(sock.recv(1000).split()[1]), ""))
+
+
 def shout(browser: Browser, url: str) -> None:
     with socket.create_connection(("127.0.0.1", urlsplit(callback(url)).port or 0)) as sock:
         sock.settimeout(10)
@@ -198,6 +211,8 @@ def test_each_sign_in_has_a_state_and_a_verifier_of_its_own(plain_issuer: Issuer
         (say_it_twice, [400]),
         (say_nothing, []),
         (shout, []),
+        (crowd, []),
+        (post, [405]),
     ],
 )
 def test_what_is_not_the_sign_in_neither_ends_nor_makes_it(

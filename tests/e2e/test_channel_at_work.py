@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import os
+import re
 import socket
 import ssl
+import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -145,13 +150,52 @@ def test_a_session_of_the_callers_is_for_both_as_well(issuer: Issuer) -> None:
     assert {request.path.rpartition("/")[2] for request in issuer.requests} > {"token", "GetProject"}
 
 
-def test_nobody_is_asked_where_nobody_can_answer(issuer: Issuer) -> None:
-    # pytest's stderr is no terminal.
+@pytest.mark.parametrize("variable", ["CI", "AWS_LAMBDA_FUNCTION_NAME"])
+def test_nobody_is_asked_where_nobody_can_answer(
+    issuer: Issuer, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "true")
     refused = pytest.raises(errors.UnauthenticatedError, match=r"nobody can sign in here .*FLYTE_API_KEY")
     with create_channel(issuer.url, ca_cert_file_path=AUTHORITY) as channel, refused as caught:
         get_project(channel)
     assert not issuer.to("/token")
     assert isinstance(caught.value.__context__, errors.UnauthenticatedError), "what the server said"
+
+
+SCRIPT = """
+import sys
+from flyte_lite import Client
+from flyte_lite.remote import create_channel
+with create_channel(sys.argv[1], ca_cert_file_path=sys.argv[2], auth_type=sys.argv[3]) as channel:
+    Client(channel=channel, project="p", domain="d", timeout=20).runs.get("r1")
+"""
+
+
+@pytest.mark.parametrize("auth_type", ["DeviceFlow", "Pkce"])
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "no terminal"])
+def test_who_sits_at_a_terminal_is_asked_there(issuer: Issuer, auth_type: str, terminal: bool) -> None:
+    ours, theirs = os.openpty() if terminal else os.pipe()
+    hidden = {"CI", "AWS_LAMBDA_FUNCTION_NAME", "DISPLAY", "WAYLAND_DISPLAY", "BROWSER"}
+    environ = {name: value for name, value in os.environ.items() if name not in hidden}
+    with subprocess.Popen([sys.executable, "-c", SCRIPT, issuer.url, AUTHORITY, auth_type], stderr=theirs, env=environ):
+        os.close(theirs)
+        said = ""
+        with contextlib.suppress(OSError):  # a terminal whose other end is gone
+            while piece := os.read(ours, 65536):
+                said += piece.decode()
+                url = re.search(r"open (https://\S+/authorize\S+)", said)
+                if url and not issuer.to("/authorize"):
+                    context = ssl.create_default_context(cafile=AUTHORITY)
+                    urllib.request.urlopen(url[1], context=context, timeout=10).close()
+        os.close(ours)
+
+    if terminal:
+        assert "To sign in, open" in said
+        assert len(issuer.to("/token")) == 1
+        assert "unimplemented" in said, "the issuer knows no runs, and was asked for one with a token"
+    else:
+        assert "nobody can sign in here (stderr is no terminal)" in said
+        assert issuer.to("/token") == []
 
 
 def test_headers_of_a_block(issuer: Issuer) -> None:

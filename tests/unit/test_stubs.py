@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 import pytest
+from echo import END, FakeAnswer, FakeNetwork, frame
 from fakes import FakeClock, FakeWeb, HttpAnswer
 
 from flyte_lite import errors
@@ -13,8 +14,8 @@ from flyte_lite._rpc.channel import Channel
 from flyte_lite._rpc.codec import JSON
 from flyte_lite._rpc.connect import Connect
 from flyte_lite._rpc.grpc_web import GrpcWeb
-from flyte_lite.remote._stubs import Stubs
 from flyte_lite._version import __version__
+from flyte_lite.remote._stubs import Stubs
 
 PATH = "/pkg.v1.EchoService/Say"
 URL = f"https://flyte.example{PATH}"
@@ -131,6 +132,53 @@ def test_who_calls_may_say_what_it_is(protocol: Any) -> None:
         bench.say()
 
     assert bench.web.asked[0].headers["user-agent"] == f"my-app/1.0 flyte-lite/{__version__}"
+
+
+def stream_channel(*pieces: bytes) -> tuple[FakeNetwork, StubChannel]:
+    clock = FakeClock()
+    network: Any = FakeNetwork(clock, FakeAnswer(*pieces))
+    return network, StubChannel(network, Origin("https", "flyte.example", 443), clock=clock)
+
+
+def packed(*texts: str) -> bytes:
+    return b"".join(frame(0, text.encode()) for text in texts)
+
+
+CODERS: dict[str, Any] = {"request_serializer": str.encode, "response_deserializer": bytes.decode}
+
+
+@pytest.mark.parametrize(("kind", "request_"), [("unary_stream", "a"), ("stream_stream", ["a", "b"])])
+def test_an_answer_may_be_a_stream(kind: str, request_: Any) -> None:
+    network, channel = stream_channel(packed("x", "y"), END)
+
+    with getattr(channel, kind)(PATH, **CODERS)(request_) as stream:
+        assert list(stream) == ["x", "y"]
+    (asked,) = network.asked
+    assert asked.body == (packed("a") if kind == "unary_stream" else [packed("a"), packed("b")])
+    assert (asked.deadline.seconds, asked.idle) == (None, 60.0), "a stream has no end but silence"
+
+
+@pytest.mark.parametrize("request_", [["a", "b"], ("a", "b"), iter(["a", "b"])], ids=["list", "tuple", "iterator"])
+def test_a_request_may_be_a_stream(request_: Any) -> None:
+    network, channel = stream_channel(packed("x"), END)
+
+    assert channel.stream_unary(PATH, **CODERS)(request_, timeout=5) == "x"
+    (asked,) = network.asked
+    assert asked.body == [packed("a"), packed("b")]
+    assert asked.deadline.seconds == 5
+
+
+def test_what_was_surely_not_sent_is_sent_again_if_there_is_a_list_of_it() -> None:
+    for request_, attempts in ((["a"], 2), (iter(["a"]), 1)):
+        network, channel = stream_channel(packed("x"), END)
+        network.outcomes.insert(0, errors.ConnectFailedError("down"))
+        call = channel.stream_unary(PATH, **CODERS)
+        if attempts == 2:
+            assert call(request_) == "x"
+        else:
+            with pytest.raises(errors.ConnectFailedError):
+                call(request_)
+        assert len(network.asked) == attempts
 
 
 def test_it_shows_what_it_calls() -> None:
