@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from requests import Session
     from typing_extensions import Self, Unpack
 
+    from flyte_lite._rpc.call import Interceptor
     from flyte_lite.remote._channel_keywords import Further
 
 
@@ -109,8 +111,9 @@ def create_channel(
             `request_access_token_params`, `refresh_access_token_params`, `interactive` (True asks a person wherever we
             are, False never), `credentials` (a token to begin with), `auth_endpoint` (who knows how to sign in),
             `proxy_env` and `proxy_timeout` of the proxy command. How calls are made: `http_proxy_url`, `verify`,
-            `rpc_retries`, `protocol` ("connect" or "grpc-web"), `root_certificates`, `certificate_chain`,
-            `private_key`.
+            `rpc_retries`, `protocol` ("connect" or "grpc-web"), `get` (True asks by HTTP GET what has no side effects),
+            `interceptors` (functions of a call and of what carries it out, the first outermost: `def count(call,
+            proceed): ...; return proceed(call)`), `root_certificates`, `certificate_chain`, `private_key`.
 
     Raises:
         OptionError: One of these has no meaning over HTTP, is not known, or is none; the text says which and why.
@@ -140,10 +143,10 @@ def create_channel(
         transport,
         origin,
         server.path,
-        protocol=_protocol(given.get("protocol", "connect"))(compression=packed, agent=grpc.agent),
+        protocol=_protocol(given)(compression=packed, agent=grpc.agent),
         retry=None if retries is None else RetryPolicy(retries=retries),
         credentials=who.credentials(transport, Origin(knows.scheme, knows.host, knows.port), knows.path, SYSTEM_CLOCK),
-        interceptors=() if grpc.send_limit is None else (limit_sent(grpc.send_limit),),
+        interceptors=_interceptors(given.get("interceptors", ()), grpc.send_limit),
         limit=DEFAULT_LIMIT if grpc.limit is None else grpc.limit,
     )
     channel._sign_in = who
@@ -253,11 +256,21 @@ def _session_transport(session: Any) -> Transport:
     return SessionTransport(session)
 
 
-def _protocol(name: Any) -> Callable[..., Union[Connect, GrpcWeb]]:
-    found: Optional[Callable[..., Union[Connect, GrpcWeb]]] = {"connect": Connect, "grpc-web": GrpcWeb}.get(name)
-    if found is None:
+def _protocol(given: Mapping[str, Any]) -> Callable[..., Union[Connect, GrpcWeb]]:
+    name, get = given.get("protocol", "connect"), bool(given.get("get"))
+    if name not in ("connect", "grpc-web"):
         raise OptionError(f"protocol is {name!r}; it is 'connect' or 'grpc-web' (gRPC itself needs HTTP/2)")
-    return found
+    if name == "connect":
+        return functools.partial(Connect, get=get)
+    if get:
+        raise OptionError("get is given with protocol='grpc-web', which has nothing but POST")
+    return GrpcWeb
+
+
+def _interceptors(given: Sequence[Interceptor], send_limit: Optional[int]) -> Sequence[Interceptor]:
+    if not isinstance(given, (list, tuple)) or not all(map(callable, given)):
+        raise OptionError("interceptors is a list of functions of a call and of what carries it out")
+    return given if send_limit is None else (*given, limit_sent(send_limit))
 
 
 def _knows_sign_in(auth_endpoint: Optional[str], server: Endpoint) -> Endpoint:

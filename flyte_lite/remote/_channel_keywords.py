@@ -11,6 +11,7 @@ from flyte_lite._auth.discovery import ClientConfig
 from flyte_lite._auth.sign_in import SignIn, words
 from flyte_lite._auth.tokens import Moment, Token
 from flyte_lite._clock import SYSTEM_CLOCK
+from flyte_lite._rpc.call import Interceptor
 from flyte_lite.errors import ConfigError, OptionError
 
 
@@ -53,6 +54,8 @@ class Further(TypedDict, total=False):
     options: Optional[Sequence[tuple[str, Any]]]
     rpc_retries: Optional[int]
     protocol: str
+    get: bool
+    interceptors: Sequence[Interceptor]
 
 
 _KNOWN = sorted(Further.__annotations__)

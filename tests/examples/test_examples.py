@@ -16,6 +16,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 README = (ROOT / "README.md").read_text()
 
 SAID = {
+    "channel.py": ["hello Ada", "project flytesnacks", "asked 1 time to make a run"],
     "deadlines_and_cancel.py": ["gave up waiting for run", "another thread ended the wait", "is aborted"],
     "first_run.py": ["started r", "it says: hello Ada"],
     "inputs_and_errors.py": [

@@ -136,6 +136,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"rpc_retries": -1}, "rpc_retries is -1"),
     ({"rpc_retries": "many"}, "rpc_retries is 'many'"),
     ({"protocol": "grpc"}, "protocol is 'grpc'; it is 'connect' or 'grpc-web'"),
+    ({"protocol": "grpc-web", "get": True}, "get is given with protocol='grpc-web'"),
+    ({"interceptors": [3]}, "interceptors is a list of functions"),
     ({"compression": 7}, "compression is 7; gRPC's are"),
     ({"compression": 1.5}, "compression is float"),
     ({"compression": 1}, "compression is deflate, which servers that speak Connect do not take; use gzip"),
