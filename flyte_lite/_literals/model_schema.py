@@ -74,5 +74,7 @@ def reference_schema(annotation: Any) -> Schema:
     """The schema of a File, Dir or DataFrame inside something else."""
     cls: Any = reference_of(annotation)
     schema: Schema = cls._schema()
+    # The official SDK's `File[str]` is a class of that name, ours is not.
     args = typing.get_args(annotation)
-    return {**schema, "title": f"{schema['title']}[{named(args[0])}]"} if args else schema
+    said = f"[{named(args[0])}]" if args else "".join(annotation.__name__.partition("[")[1:])
+    return {**schema, "title": schema["title"] + said}

@@ -46,7 +46,6 @@ _EXACT: dict[Any, Schema] = {
     complex: {"type": "string"},
     str: {"type": "string"},
     bytes: {"type": "string", "format": "binary"},
-    bytearray: {"type": "string", "format": "binary"},
     datetime.datetime: {"type": "string", "format": "date-time"},
     datetime.date: {"type": "string", "format": "date"},
     datetime.time: {"type": "string", "format": "time"},

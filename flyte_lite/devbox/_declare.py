@@ -6,6 +6,7 @@ import base64
 import hashlib
 import importlib.util
 import inspect
+import io
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,12 +18,13 @@ from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 import cloudpickle
 
-from flyte_lite._literals.classes import own_annotations
+from flyte_lite._literals.classes import is_model, own_annotations
 from flyte_lite._literals.signatures import FunctionInterface, function_interface
 from flyte_lite.devbox.limits import Limits
 from flyte_lite.devbox.state.bundles import Bundle
 from flyte_lite.devbox.state.objects import PREFIX
 from flyte_lite.devbox.state.tasks import TaskKey
+from flyte_lite.devbox.worker import set_model
 from flyte_lite.idl.flyteidl2.core import identifier_pb2, tasks_pb2
 from flyte_lite.idl.flyteidl2.task import task_definition_pb2
 
@@ -185,6 +187,22 @@ def loaded(file: Path) -> Iterator[ModuleType]:
         del sys.modules[name]
 
 
+# What pydantic makes of a model's fields. It refers to other models, and is made before these are whole again.
+_BUILT = ("__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__")
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+    """cloudpickle's, for which models of pydantic that refer to one another are too much."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        made = super().reducer_override(obj)
+        if not isinstance(made, tuple) or len(made) != 6 or is_model(obj) != 2:
+            return made
+        make, arguments, (attributes, slots), _, _, set_state = made
+        kept = {name: value for name, value in attributes.items() if name not in _BUILT}
+        return make, arguments, (set_state, (kept, slots)), None, None, set_model
+
+
 def _pickle(function: Callable[..., Any], interface: FunctionInterface, name: str) -> bytes:
     # By value, together with what it uses of its own module: that module may not be importable in a worker (a test, a
     # notebook, a file), and must not be run once more there.
@@ -195,7 +213,9 @@ def _pickle(function: Callable[..., Any], interface: FunctionInterface, name: st
             cloudpickle.register_pickle_by_value(module)
         try:
             classes = own_annotations([*interface.inputs.values(), *interface.outputs.values()])
-            return bytes(cloudpickle.dumps((function, interface.inputs, interface.outputs, list(classes.items()))))
+            stream = io.BytesIO()
+            _Pickler(stream).dump((function, interface.inputs, interface.outputs, list(classes.items())))
+            return stream.getvalue()
         except Exception as error:  # Objects that do not pickle raise whatever they like.
             raise TypeError(f"task {name} can't be sent to a worker: {error}") from error
         finally:

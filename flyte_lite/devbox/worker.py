@@ -103,8 +103,21 @@ def _run(result: int, memory: Optional[int], pickled: bytes, inputs: bytes, inte
     for cls, own in annotations:
         # What stood there as texts can't be resolved here, where the class came without its module.
         cls.__annotations__ = own
+    for model in _models:
+        model.model_rebuild(force=True)
     _send(result, RUNNING, b"")
     return call(function, takes, gives, inputs, interface)
+
+
+# Models of pydantic that came, to be made whole when all of them are there.
+_models: list[Any] = []
+
+
+def set_model(cls: Any, state: tuple[Any, Any]) -> None:
+    """Give a model that came by value what it had, but for what pydantic makes of its fields."""
+    set_state, rest = state
+    set_state(cls, rest)
+    _models.append(cls)
 
 
 def _send(result: int, kind: bytes, body: bytes) -> None:
