@@ -5,7 +5,6 @@ A datetime keeps the offset that it has, and one without an offset has none: the
 
 from __future__ import annotations
 
-import base64
 import datetime
 from typing import Any, Callable, Optional, Union
 
@@ -67,7 +66,11 @@ def _binary(value: Any, pydantic: bool) -> Optional[Union[str, bytes]]:
 def _base64(value: Any, pydantic: bool) -> Optional[Union[str, bytes]]:
     if not isinstance(value, (bytes, bytearray, memoryview)):
         return None
-    return base64.b64encode(value).decode() if pydantic else bytes(value)
+    if not pydantic:
+        return bytes(value)
+    import base64
+
+    return base64.b64encode(value).decode()
 
 
 # By the format in the schema; given the value and whether pydantic reads it. None is: not this.

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import datetime
-import decimal
 import enum
-import json
 import numbers
-import pathlib
-import uuid
+import sys
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple, Optional
 
-# Classes whose text says all that there is: what mashumaro and pydantic write as their `str`.
-_TEXTUAL = (uuid.UUID, pathlib.PurePath, decimal.Decimal)
+# Classes whose text says all that there is: what mashumaro and pydantic write as their `str`. By name, as a value of a
+# class that nobody has imported can't be here, and to import them all takes longer than the call.
+_TEXTUAL = (("uuid", "UUID"), ("pathlib", "PurePath"), ("decimal", "Decimal"))
 _TEXTUAL_MODULES = ("ipaddress", "fractions")
 
 
@@ -96,6 +94,8 @@ def _dumped(model: Any, by_alias: bool) -> dict[str, Any]:
             # Bytes that are no text have no JSON; what is written then goes by the schema.
             made = live
     else:
+        import json
+
         made = _merged(json.loads(model.json(by_alias=by_alias)), model.dict(by_alias=by_alias))
     return made
 
@@ -124,8 +124,12 @@ def unordered(value: Set[Any]) -> list[Any]:
 
 def textual(value: Any) -> Optional[str]:
     """The text of a value whose text says all: a UUID, a path, a Decimal, a Fraction, an IP address; else None."""
-    if isinstance(value, _TEXTUAL) or type(value).__module__ in _TEXTUAL_MODULES:
+    if type(value).__module__ in _TEXTUAL_MODULES:
         return str(value)
+    for module, name in _TEXTUAL:
+        cls = getattr(sys.modules.get(module), name, None)
+        if cls is not None and isinstance(value, cls):
+            return str(value)
     return None
 
 

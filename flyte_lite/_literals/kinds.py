@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol
 
 if TYPE_CHECKING:
     from flyte_lite.idl.flyteidl2.core.literals_pb2 import Literal
@@ -51,8 +50,7 @@ class Plan(Protocol):
     def kind(self, literal_type: LiteralType) -> Kind: ...
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """One kind of LiteralType: its name, and what makes its encoder and decoder.
 
     Attributes:

@@ -11,12 +11,10 @@ sends an address; here it stays in the literal, which the task reads all the sam
 
 from __future__ import annotations
 
-import hashlib
 import io
-import pickle
 import struct
-import types
 from collections.abc import Set
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flyte_lite._literals.kinds import MAX_DEPTH, Kind, Plan
@@ -46,14 +44,28 @@ _OWN = frozenset(
 )
 
 
-class _Pickler(pickle.Pickler):
-    def reducer_override(self, obj: Any) -> Any:
-        # Asked about everything but None, numbers, texts and the built-in containers.
-        named = obj if isinstance(obj, (type, types.FunctionType, types.BuiltinFunctionType)) else type(obj)
-        # Since 3.13 a path is of a module inside pathlib.
-        if str(named.__module__).partition(".")[0] in _OWN:
-            return NotImplemented
-        raise _Foreign(obj)
+@cache
+def _pickler() -> Any:
+    # Made when first needed: most processes that send a value send no pickle.
+    import pickle
+    import types
+
+    class Pickler(pickle.Pickler):
+        def reducer_override(self, obj: Any) -> Any:
+            # Asked about everything but None, numbers, texts and the built-in containers.
+            named = obj if isinstance(obj, (type, types.FunctionType, types.BuiltinFunctionType)) else type(obj)
+            # Since 3.13 a path is of a module inside pathlib.
+            if str(named.__module__).partition(".")[0] in _OWN:
+                return NotImplemented
+            raise _Foreign(obj)
+
+    return Pickler
+
+
+def _dump(value: Any) -> bytes:
+    stream = io.BytesIO()
+    _pickler()(stream, _PROTOCOL).dump(value)
+    return stream.getvalue()
 
 
 class _Foreign(Exception):
@@ -66,14 +78,12 @@ def _encoder(literal_type: LiteralType, plan: Plan) -> Encoder:
     def encode(value: Any, into: Literal) -> None:
         if value is None and (plan.strict or name != "Any"):
             raise unexpected(name, value)
-        stream = io.BytesIO()
         try:
-            _Pickler(stream, _PROTOCOL).dump(value)
+            into.scalar.binary.value = _dump(value)
         except _Foreign as foreign:
             raise unexpected(name, value, _why(value, foreign.args[0])) from None
         except Exception as error:  # noqa: BLE001  # whatever an object does when it is asked for its state
             raise unexpected(name, value, f", which can't be pickled: {clip(str(error))}") from None
-        into.scalar.binary.value = stream.getvalue()
         if isinstance(value, Set):
             hashed = _hash_of(value)
             if hashed:
@@ -93,6 +103,9 @@ def _hash_of(value: Set[Any]) -> str:
         elements = sorted(value)
     except TypeError:
         return ""
+    import hashlib
+    import pickle
+
     # MD5 as the official SDK; nothing is kept secret or safe by it.
     return hashlib.md5(pickle.dumps(elements, _PROTOCOL)).hexdigest()  # noqa: S324
 
@@ -118,6 +131,8 @@ def _decoder(literal_type: LiteralType, plan: Plan) -> Decoder:
                     f"expected {name}, but it is a pickle of more than plain data ({why}), and to load one runs code "
                     "of whoever wrote it; name it in `pickles` if you trust them"
                 ) from None
+        import pickle
+
         try:
             return pickle.loads(packed)  # noqa: S301  # the caller asked for this one
         except Exception as error:  # noqa: BLE001  # runs what somebody wrote

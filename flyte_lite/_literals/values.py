@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -80,16 +79,18 @@ def _is_pickle(literal_type: LiteralType) -> bool:
     return len(variants) > 0 and tags == ["FlytePickle"] * len(variants)
 
 
-@dataclass(frozen=True)
 class _Plan:
     """`kinds.Plan`, knowing how deep in the type it is."""
 
-    strict: bool = False
-    pickles: bool = False
-    depth: int = 0
+    __slots__ = ("depth", "pickles", "strict")
+
+    def __init__(self, strict: bool = False, pickles: bool = False, depth: int = 0) -> None:
+        self.strict = strict
+        self.pickles = pickles
+        self.depth = depth
 
     def inner(self, strict: bool) -> _Plan:
-        return replace(self, strict=strict)
+        return _Plan(strict, self.pickles, self.depth)
 
     def encoder(self, literal_type: LiteralType) -> Encoder:
         return self.kind(literal_type).encoder(literal_type, self._deeper())
@@ -111,7 +112,7 @@ class _Plan:
     def _deeper(self) -> _Plan:
         if self.depth > MAX_DEPTH:
             raise Misfit(f"its type is nested more than {MAX_DEPTH} levels deep")
-        return replace(self, depth=self.depth + 1)
+        return _Plan(self.strict, self.pickles, self.depth + 1)
 
 
 if TYPE_CHECKING:
@@ -209,7 +210,9 @@ def from_literal(literal: Literal, literal_type: LiteralType, path: str = "", *,
     """
     literal, literal_type = own(literal, literals_pb2.Literal), own(literal_type, types_pb2.LiteralType)
     try:
-        return _decoder_of(literal_type, path in pickles)(literal)
+        # A text holds each of its parts, which nobody has allowed.
+        allowed = path == pickles if isinstance(pickles, str) else path in pickles
+        return _decoder_of(literal_type, allowed)(literal)
     except Misfit as misfit:
         raise misfit.error(path) from None
     except RecursionError:

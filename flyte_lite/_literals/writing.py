@@ -8,7 +8,6 @@ of its type, because the task would refuse it otherwise.
 from __future__ import annotations
 
 import datetime
-import difflib
 import enum
 import math
 import numbers
@@ -347,6 +346,8 @@ def _fields(shape: Shape, values: dict[str, Any], writers: dict[str, Writer]) ->
         wrong = Misfit(f"expected {shape.signature()}, but {listed}")
     unknown = [name for name in values if name not in writers] if shape.closed or shape.wrapper else []
     for name in unknown:
+        import difflib
+
         near = difflib.get_close_matches(name, writers, n=1) if isinstance(name, str) else []
         hint = f" (did you mean {near[0]}?)" if near else ""
         called = repr(name) if isinstance(name, str) else show(name)

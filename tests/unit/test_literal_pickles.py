@@ -71,7 +71,8 @@ def test_other_values_of_python_are_loaded_only_where_they_are_named(value: Any)
     literal = to_literal(value, ANY)
 
     assert from_literal(literal, ANY, "x", pickles=["x"]) == value
-    for allowed in ((), ["y"], ["x.y"]):
+    assert from_literal(literal, ANY, "x", pickles="x") == value
+    for allowed in ((), ["y"], ["x.y"], "xy"):
         with pytest.raises(LiteralError, match=r"^x: expected Any, but it is a pickle of more than plain data"):
             from_literal(literal, ANY, "x", pickles=allowed)
 
