@@ -1,4 +1,4 @@
-"""A channel of one's own: how calls are packed and repeated, what is counted, and gRPC's generated stubs over HTTP/1.1."""
+"""A channel of your own: calls packed, counted and limited in size, and stubs that gRPC generates, over HTTP/1.1."""
 
 from collections import Counter
 

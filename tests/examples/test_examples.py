@@ -27,6 +27,11 @@ SAID = {
         "ZeroDivisionError: float division by zero",
         "Traceback (most recent call last)",
     ],
+    "rich_values.py": [
+        "as a record: 16 90.0",
+        "as a class: Config(size=<Size.LARGE: 'large'>",
+        "config.layers[0].units: expected int, got str 'many'",
+    ],
     "launch_once.py": ["was made now", "was there already"],
     "test_your_own_script.py": ["1 passed"],
 }
