@@ -39,10 +39,7 @@ with Devbox() as box:
         run.wait(timeout=60)
         print("as a record:", run.outputs()[0].layers[1].units, run.outputs()[0]["pause"])
         print("as a class:", run.typed_outputs({"o0": Config})["o0"])
-
-        # A dict does as well; what does not fit is named by its place.
-        bad = {"size": "LARGE", "pause": timedelta(0), "layers": [{"units": "many"}]}
         try:
-            client.run(task, config=bad, by=2)
+            client.run(task, config={"size": "large", "pause": timedelta(0), "layers": [{"units": "many"}]}, by=2)
         except flyte.errors.InputsError as error:
             print(error.problems)
