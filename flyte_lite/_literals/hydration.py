@@ -6,6 +6,7 @@ import contextlib
 import enum
 import typing
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Callable, Optional
 
 from flyte_lite._literals.classes import (
@@ -58,13 +59,28 @@ def hydrate(value: Any, annotation: Any, path: str = "") -> Any:
         LiteralError: The value does not fit the annotation; the text names the path inside the value.
     """
     try:
-        return Fitting().of(annotation, PLAIN)(value)
+        return _fit_of(annotation)(value)
     except Misfit as misfit:
         raise misfit.error(path) from None
 
 
+def _fit_of(annotation: Any) -> Fit:
+    try:
+        # By its text too: `int | str` equals `str | int`, but is tried in another order.
+        return _kept_fit(annotation, repr(annotation))
+    except TypeError:
+        # What `Annotated` adds need not have a hash.
+        return Fitting().of(annotation, PLAIN)
+
+
+# The same few annotations come again and again, and to look at a class takes longer than to make one.
+@lru_cache(maxsize=256)
+def _kept_fit(annotation: Any, text: str) -> Fit:
+    return Fitting().of(annotation, PLAIN)
+
+
 class Fitting:
-    """Makes, for one call, the functions that make values fit; classes refer to themselves, so each is made once."""
+    """Makes, for one annotation, the functions that make values fit; classes refer to themselves, so each is made once."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[Any, str], Fit] = {}

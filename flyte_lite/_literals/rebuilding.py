@@ -143,17 +143,28 @@ def model_fit(cls: Any) -> Fit:
     """What makes a pydantic model, by its own validation."""
     validate = cls.model_validate if is_model(cls) == 2 else cls.parse_obj
     more: dict[str, Any] = {"strict": False, "context": {"deserialize": True}} if is_model(cls) == 2 else {}
+    known: _Known = {}
 
     def fit(value: Any) -> Any:
         if isinstance(value, cls):
             return value
-        prepared = _named_members(_mapping(value, cls), cls)
+        prepared = _named_members(_mapping(value, cls), cls, known)
         try:
             return validate(prepared, **more)
         except Exception as error:  # validators are the user's own
             raise _told(cls, error) from error
 
     return fit
+
+
+# The fields of the models that were met.
+_Known = dict[Any, dict[str, Any]]
+
+
+def _hints(annotation: Any, known: _Known) -> dict[str, Any]:
+    if annotation not in known:
+        known[annotation] = fields_of(annotation)
+    return known[annotation]
 
 
 def _told(cls: Any, error: Any) -> Misfit:
@@ -171,8 +182,10 @@ def _told(cls: Any, error: Any) -> Misfit:
     return wrong or refused(cls, error)
 
 
-def _named_members(value: Any, annotation: Any) -> Any:
+def _named_members(value: Any, annotation: Any, known: _Known) -> Any:
     """What a model is validated from: on the wire stand names of enums' members, where pydantic wants the members."""
+    if value is None or type(value) in (bool, float, int):
+        return value
     annotation = bare(annotation)
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     cls = origin or annotation
@@ -180,21 +193,23 @@ def _named_members(value: Any, annotation: Any) -> Any:
         return value if type(value) is cls else value._inside()
     if isinstance(value, Mapping):
         if is_model(cls):
-            hints = fields_of(annotation)
-            return {key: _named_members(item, hints.get(key, Any)) for key, item in value.items()}
+            hints = _hints(annotation, known)
+            return {key: _named_members(item, hints.get(key, Any), known) for key, item in value.items()}
         if origin in UNIONS:
             models = [member for member in args if isinstance(bare(member), type) and is_model(bare(member))]
             dicts = [member for member in args if typing.get_origin(bare(member)) is dict]
-            likely = sorted(models, key=lambda member: len(set(fields_of(member)) ^ set(value)))
-            return _named_members(value, (likely or dicts or [Any])[0])
+            likely = sorted(models, key=lambda member: len(set(_hints(member, known)) ^ set(value)))
+            return _named_members(value, (likely or dicts or [Any])[0], known)
         key_type, item_type = (
             args if len(args) == 2 and isinstance(cls, type) and issubclass(cls, Mapping) else (Any, Any)
         )
-        return {_named_members(key, key_type): _named_members(item, item_type) for key, item in value.items()}
+        return {
+            _named_members(key, key_type, known): _named_members(item, item_type, known) for key, item in value.items()
+        }
     if isinstance(value, list):
         if origin in UNIONS:
             args = next((typing.get_args(bare(member)) for member in args if typing.get_args(bare(member))), ())
-        return [_named_members(item, args[0] if args else Any) for item in value]
+        return [_named_members(item, args[0] if args else Any, known) for item in value]
     for member in args if origin in UNIONS else (annotation,):
         if isinstance(bare(member), type) and issubclass(bare(member), enum.Enum) and isinstance(value, str):
             found: Optional[enum.Enum] = bare(member).__members__.get(str.__str__(value))
