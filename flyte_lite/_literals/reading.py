@@ -86,11 +86,14 @@ class Readers:
 
     def _str(self, shape: Shape) -> Reader:
         # In place of these formats stand also bytes and numbers, as the class itself wrote them.
-        formatted, word = shape.format != "", shape.word()
+        formatted, word, pydantic = shape.format != "", shape.word(), self._pydantic
 
         def read(value: Any) -> Any:
             if type(value) is str or (formatted and not isinstance(value, (list, dict, type(None)))):
                 return value
+            # mashumaro calls str on whatever it finds.
+            if type(value) in (int, float, bool) and not pydantic:
+                return str(value)
             raise unexpected(word, value)
 
         return read

@@ -370,6 +370,30 @@ def test_what_the_console_made_is_mended() -> None:
     assert {name: repr(value) for name, value in read.items()} == {name: repr(v) for name, v in expected.items()}
 
 
+@pytest.mark.parametrize(
+    ("schema", "value", "by_dataclass", "by_pydantic"),
+    [
+        ({"type": "integer"}, " 7", 7, 7),
+        ({"type": "integer"}, 3.7, 3, None),
+        ({"type": "integer"}, 3.0, 3, 3),
+        ({"type": "number"}, "1.5", 1.5, 1.5),
+        ({"type": "string"}, 5, "5", None),
+        ({"type": "string", "format": "base64"}, b"\xff", b"\xff", b"\xff"),
+    ],
+)
+def test_what_came_as_something_else_is_read_as_the_task_reads_it(
+    schema: Any, value: Any, by_dataclass: Any, by_pydantic: Any
+) -> None:
+    dataclass, model = record(f=schema), record(f=schema, tag="Pydantic Transformer")
+
+    assert repr(from_literal(literal_of({"f": value}), dataclass)["f"]) == repr(by_dataclass)
+    if by_pydantic is None:
+        with pytest.raises(LiteralError, match=r"^x\.f: expected "):
+            from_literal(literal_of({"f": value}), model, "x")
+    else:
+        assert repr(from_literal(literal_of({"f": value}), model)["f"]) == repr(by_pydantic)
+
+
 def test_fields_are_read_in_the_order_of_the_schema_then_as_they_came() -> None:
     declared = record(
         z={"type": "integer"}, y={"type": "integer"}, b={"default": 1}, a={"default": 2}, c={"default": 3}
