@@ -10,7 +10,7 @@ import threading
 from typing import Optional
 from urllib.parse import urlsplit
 
-from chaos_server import ChaosServer, Peer, Script, answer
+from chaos_server import RESET, ChaosServer, Peer, Script, answer
 
 
 class ChaosProxy(ChaosServer):
@@ -68,6 +68,8 @@ class ChaosProxy(ChaosServer):
             with contextlib.suppress(OSError):
                 upstream.shutdown(socket.SHUT_RDWR)
             back.join(5)
+            # Or a server that is sending learns for up to a minute no more than that nobody has room for it just now.
+            upstream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
 
 def _pass_on(upstream: socket.socket, peer: Peer) -> None:
@@ -79,7 +81,7 @@ def _pass_on(upstream: socket.socket, peer: Peer) -> None:
             peer.send(data)
     except ConnectionResetError:
         with contextlib.suppress(OSError):
-            peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     except OSError:
         pass
     with contextlib.suppress(OSError):

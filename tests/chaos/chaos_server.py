@@ -14,6 +14,9 @@ from typing import NamedTuple, Optional
 
 CERTIFICATES = Path(__file__).parent / "certificates"
 
+RESET = struct.pack("ii", 1, 0)
+"""What SO_LINGER must be for a connection to be broken, not ended, when it is closed."""
+
 
 def server_context(name: str = "server", *, clients: str = "") -> ssl.SSLContext:
     """Clients: the authority whose certificates they must show; "" asks for none."""
@@ -124,7 +127,7 @@ class Peer:
 
     def reset(self) -> None:
         """Break the connection as a crash does."""
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.sock.close()
 
 
@@ -211,10 +214,11 @@ class ChaosServer:
                         peer.start_tls()
                     script(peer)
         finally:
+            peer.sock.close()
+            # Last of all: who sees the count go down relies on the client's being told.
             with self._lock:
                 self.open -= 1
                 self._peers.remove(peer)
-            peer.sock.close()
 
 
 @contextlib.contextmanager

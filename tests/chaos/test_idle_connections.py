@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -146,7 +145,7 @@ def test_one_on_which_something_came_unasked_is_not_used_again(network: Network)
     assert network.call().body == b"ok"
     network.server.script = _well
     network.server.reached.set()
-    time.sleep(0.1)
+    assert eventually(network.idle_ends)
 
     assert network.call().body == b"fresh"
     assert network.server.accepted == 2

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from chaos_network import Network, eventually, open_files, proxy_url
+from chaos_network import Network, eventually, open_files, promptly, proxy_url
 from chaos_proxy import ChaosProxy
 from chaos_server import CERTIFICATES, ChaosServer, Peer, server_context
 from faults import silent, trickled_handshake, trickled_headers
@@ -217,10 +217,14 @@ def test_a_call_through_a_tls_proxy_ends_at_its_deadline() -> None:
     transport = over(ALL_PROXY=f"https://localhost:{proxy.port}")
     with behind("tls", proxy) as (server, origin), contextlib.closing(transport):
         for server.before_tls, server.script in ((trickled_handshake, silent), (None, trickled_headers)):
-            started = time.monotonic()
-            with pytest.raises(CallTimeoutError):
-                call(transport, origin, 0.5)
-            assert time.monotonic() - started < 0.85
+
+            def late() -> float:
+                started = time.monotonic()
+                with pytest.raises(CallTimeoutError):
+                    call(transport, origin, 0.5)
+                return time.monotonic() - started - 0.5
+
+            assert promptly(0.35, late)
 
 
 def test_a_call_through_a_tls_proxy_ends_at_a_cancel() -> None:
@@ -229,10 +233,10 @@ def test_a_call_through_a_tls_proxy_ends_at_a_cancel() -> None:
     with behind("tls", proxy) as (server, origin), contextlib.closing(transport):
         server.script = silent
         cancel = Cancel()
-        deadline = Deadline(SYSTEM_CLOCK, 5, cancel)
-        threading.Thread(target=lambda: server.reached.wait(5) and cancel.cancel()).start()
+        deadline = Deadline(SYSTEM_CLOCK, 60, cancel)
+        threading.Thread(target=lambda: server.reached.wait(20) and cancel.cancel()).start()
 
         started = time.monotonic()
         with pytest.raises(CanceledError):
             transport.exchange("POST", origin, "/x", {}, b"", deadline, 1000)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 30
