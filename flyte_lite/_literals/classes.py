@@ -153,10 +153,8 @@ def _resolved(cls: Any) -> dict[str, Any]:
 def own_annotations(annotations: Iterable[Any]) -> dict[type, dict[str, Any]]:
     """Resolved annotations of the classes that are named in these, and in theirs, where they stand as texts.
 
-    A text means something only in the module that it was written in, and a class may travel without it.
-
-    Raises:
-        Misfit: An annotation can't be resolved.
+    A text means something only in the module that it was written in, and a class may travel without it. A class whose
+    annotations can't be resolved even there is left out: it may be one that is only pickled, and needs them nowhere.
     """
     found: dict[type, dict[str, Any]] = {}
     waiting = list(annotations)
@@ -166,8 +164,11 @@ def own_annotations(annotations: Iterable[Any]) -> dict[type, dict[str, Any]]:
         cls = typing.get_origin(annotation) or annotation
         if cls in found or not _has_fields(cls):
             continue
-        hints = _hints(cls)
         found[cls] = {}
+        try:
+            hints = _hints(cls)
+        except Misfit:
+            continue
         for base in cls.__mro__:
             own = _own(base)
             if any(isinstance(said, (str, typing.ForwardRef)) for said in own.values()):

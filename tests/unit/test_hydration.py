@@ -430,3 +430,14 @@ def test_annotations_that_are_texts_are_told_resolved_for_each_class_that_is_rea
     assert found[Config]["layers"] == list[Layer]
     assert found[Layer] == {"size": int, "name": str}
     assert own_annotations([IntBox])[Box]["more"] == list[X]
+
+
+@dataclasses.dataclass
+class Broken:
+    inside: Missing  # type: ignore[name-defined]  # noqa: F821
+
+
+def test_a_class_whose_annotations_mean_nothing_is_left_out() -> None:
+    assert own_annotations([set[Broken], Layer]) == {Layer: {"size": int, "name": str}}
+    with pytest.raises(LiteralError, match="v: the annotations of Broken can't be resolved: name 'Missing' is not"):
+        hydrate({"inside": 1}, Broken, "v")
