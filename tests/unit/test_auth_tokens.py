@@ -292,6 +292,26 @@ def test_many_threads_make_one_renewal() -> None:
     assert bench.show() == {HEADER: "Bearer t2"}
 
 
+def test_who_comes_just_too_late_to_wait_takes_what_was_fetched() -> None:
+    bench = Bench(3600.0)
+
+    class Interrupted(dict[Any, Any]):
+        """Another thread has its whole turn between our look at the token and our claim to renew it."""
+
+        first = True
+
+        def setdefault(self, key: Any, default: Any = None) -> Any:
+            if self.first:
+                self.first = False
+                bench.show()
+            return super().setdefault(key, default)
+
+    bench.credentials._flights = Interrupted()
+
+    assert bench.show() == {HEADER: "Bearer t1"}
+    assert bench.fetched == 1
+
+
 def test_a_failure_is_the_failure_of_all_each_with_an_error_of_its_own() -> None:
     bench = Bench(3600.0)
     gate = Gate(bench, errors.UnauthenticatedError("invalid_client", Code.UNAUTHENTICATED))
