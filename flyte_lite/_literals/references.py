@@ -60,7 +60,7 @@ def _stored_kind(name: str, parts: int, cls: Any) -> Kind:
             of.dimensionality = parts  # type: ignore[assignment]  # the stub wants the enum's own type
             of.SetInParent()
             if found["hash"]:
-                into.hash = found["hash"]
+                into.hash = _text(found["hash"], f"the hash of a {name}")
 
         return encode
 

@@ -24,6 +24,7 @@ _WRAPPED = re.compile("(Tuple|NamedTuple|TypedDict)Wrapper_")
 _WRITTEN_BY_PYDANTIC = frozenset(("Pydantic Transformer", "Tuple", "NamedTuple", "TypedDict"))
 _SIMPLE = {"null": "null", "integer": "int", "number": "float", "boolean": "bool", "string": "str"}
 _UNTOLD: Any = object()
+_WORD_DEPTH = 2
 
 
 class Shape:
@@ -89,12 +90,15 @@ class Shape:
         for name in self.__slots__:
             setattr(self, name, getattr(other, name))
 
-    def word(self) -> str:
+    def word(self, depth: int = 0) -> str:
         """What a person calls it."""
         if self.what == "record":
             return f"a tuple of {len(self.fields)}" if self.wrapper == "Tuple" else self.name or "dict"
         if self.what == "union":
-            return " | ".join(dict.fromkeys(part.word() for part in self.parts))
+            # A union may be in itself.
+            if depth > _WORD_DEPTH:
+                return "..."
+            return " | ".join(dict.fromkeys([part.word(depth + 1) for part in self.parts]))
         words = {"null": "None", "any": "any value", "tuple": f"a tuple of {len(self.parts)}"}
         return _FORMATS.get(self.format) or words.get(self.what, self.what)
 
@@ -267,7 +271,11 @@ class _Schemas:
         if not isinstance(properties, dict):
             properties = {}
         required = schema.get("required")
-        made.required = [name for name in required if name in properties] if isinstance(required, list) else []
+        made.required = (
+            [name for name in required if isinstance(name, str) and name in properties]
+            if isinstance(required, list)
+            else []
+        )
         made.whole = not element or self._pydantic
         inside = not made.whole
         for name in [*dict.fromkeys(made.required), *(name for name in properties if name not in made.required)]:

@@ -222,15 +222,15 @@ class Writers:
         return write
 
     def _key(self, shape: Shape) -> Writer:
-        # An instance of a dataclass goes to msgpack as it is; anything else goes there by way of JSON.
-        by_json = self._pydantic or not self._exact
-        numbered, write = shape.what in ("int", "float"), self.of(shape)
+        pydantic, numbered, write = self._pydantic, shape.what == "int", self.of(shape)
 
         def write_key(key: Any) -> Any:
-            if type(key) is str and (shape.what in ("str", "any") or (numbered and by_json and _is_number(key))):
+            if type(key) is str and (pydantic or shape.what in ("str", "any")):
                 return key
-            # JSON has only texts as keys.
-            return str(key) if by_json and type(key) in (int, float) else write(key)
+            # JSON has only texts as keys; what comes from it may stand for a number.
+            if pydantic and type(key) in (int, float):
+                return str(key)
+            return int(key) if numbered and type(key) is str and _is_number(key) else write(key)
 
         return write_key
 
@@ -353,10 +353,9 @@ def _fields(shape: Shape, values: dict[str, Any], writers: dict[str, Writer]) ->
         called = repr(name) if isinstance(name, str) else show(name)
         wrong = Misfit(f"expected {shape.signature()}, which has no field {called}{hint}").joined(wrong)
     made: dict[str, Any] = {}
-    get = writers.get
     # Not `each`: its pieces of a path are those of keys.
     for name, value in values.items():
-        writer = get(name)
+        writer = writers.get(name)
         try:
             made[name] = value if writer is None else writer(value)
         except Misfit as misfit:
