@@ -6,6 +6,7 @@ scripts that leave what they saw in `told`. Without it these tests fail: a skip 
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import enum
 import itertools
@@ -16,13 +17,14 @@ import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Callable, Literal, Optional, Union
+from typing import Any, Callable, Literal, NamedTuple, Optional, Union
 
 import pytest
 
 from flyte_lite import Client
 from flyte_lite.devbox import Devbox
 from flyte_lite.errors import ActionAbortedError, RuntimeUserError
+from flyte_lite.io import Dir, File
 from flyte_lite.remote import Run
 
 PROJECT, DOMAIN = "flytesnacks", "development"
@@ -56,9 +58,43 @@ class Color(enum.Enum):
     GREEN = "green"
 
 
+@dataclasses.dataclass
+class Layer:
+    size: int
+    color: Color = Color.RED
+
+
+@dataclasses.dataclass
+class Config:
+    name: str
+    layers: list[Layer]
+    data: Optional[File] = None  # type: ignore[type-arg]
+    when: Optional[datetime.datetime] = None
+
+
+class Pair(NamedTuple):
+    left: int
+    right: str
+
+
 @pytest.fixture(scope="module")
 def box() -> Iterator[Devbox]:
     with Devbox() as box:
+
+        @box.task(name="values.rich", version="v1")
+        def rich(
+            config: Config,
+            pair: Pair,
+            both: tuple[int, Color],
+            untyped: dict,  # type: ignore[type-arg]
+            raw: bytes,
+            folder: Dir[str],
+        ) -> tuple[Config, Pair, tuple[int, Color], dict, bytes, Dir[str]]:  # type: ignore[type-arg]
+            assert type(config) is Config
+            assert [type(layer) for layer in config.layers] == [Layer] * len(config.layers)
+            assert type(pair) is Pair
+            assert type(both[1]) is Color
+            return dataclasses.replace(config, name=config.name.upper()), pair, both, untyped, raw, folder
 
         @box.task(name="greetings.hello", version="v1")
         def hello(name: str, times: int = 1) -> str:
@@ -503,3 +539,46 @@ def test_a_script_changes_one_line(official: Script) -> None:
     assert ours == theirs
     assert ours["outputs"] == ("hello again Ada, hello again Ada, hello again Ada",)
     assert ours["error"] == ("FileNotFoundError", "no such file")
+
+
+def test_it_gives_and_reads_what_has_fields(client: Client, official: Script) -> None:
+    """Its own classes are made of the types that we deploy, and its literals reach the task."""
+    told = official(
+        """
+        from flyte.io import Dir
+        run = flyte.run(
+            Task.get("values.rich", version="v1"),
+            config={"name": "net", "layers": [{"size": 3, "color": "green"}], "when": "2026-01-02T03:04:05Z"},
+            pair={"left": 1, "right": "r"}, both={"item_0": 2, "item_1": "GREEN"},
+            untyped={"a": [1, None]}, raw=b"\\x00", folder=Dir(path="s3://b/d"),
+        )
+        run = ended(run.name)
+        config, pair, both, untyped, raw, folder = run.outputs()
+        told = {
+            "run": run.name, "name": config.name, "layer": config.layers[0],
+            "pair": pair.left, "both": both.item_0, "untyped": untyped, "raw": raw, "folder": folder.path,
+        }
+        """
+    )
+
+    run = client.runs.get(told.pop("run"))
+    assert told == {
+        "name": "NET",
+        # It makes classes of its own for a field, but not for the elements of a list.
+        "layer": {"size": 3, "color": "green"},
+        "pair": 1,
+        "both": 2,
+        "untyped": {"a": [1, None]},
+        "raw": b"\x00",
+        "folder": "s3://b/d",
+    }
+    made = run.typed_outputs({"o0": Config, "o1": Pair, "o2": tuple[int, Color], "o4": bytes, "o5": Dir})
+    when = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert made == {
+        "o0": Config("NET", [Layer(3, Color.GREEN)], when=when),
+        "o1": Pair(1, "r"),
+        "o2": (2, Color.GREEN),
+        "o4": b"\x00",
+        "o5": Dir("s3://b/d"),
+    }
+    assert run.typed_inputs({"config": Config})["config"].name == "net"
