@@ -91,7 +91,7 @@ class Load:
             self._killed.set()
             for thread in threads:
                 thread.join()
-        assert wait_for(lambda: not self.orphans(), 10.0), self.orphans()
+        assert wait_for(lambda: not self.orphans()), self.orphans()
 
     def finish(self) -> None:
         """Let a last devbox end every run, and hold the state against what was acknowledged."""

@@ -85,14 +85,6 @@ def open_files() -> int:
     return len(list(Path("/dev/fd").iterdir()))
 
 
-def promptly(late: float, measure: Callable[[], float], tries: int = 5) -> bool:
-    """Whether what `measure` gives, in seconds, is less than `late` at least once.
-
-    A machine that is busy with other things makes anything late now and then; a defect makes it late each time.
-    """
-    return any(measure() < late for _ in range(tries))
-
-
 def eventually(true: Callable[[], bool], seconds: float = 30.0) -> bool:
     """Whether it becomes true within `seconds`: other threads need a moment to see a socket close."""
     end = time.monotonic() + seconds

@@ -7,9 +7,10 @@ import time
 from typing import Optional
 
 import pytest
-from chaos_network import Network, eventually, open_files, promptly
+from chaos_network import Network, eventually, open_files
 from chaos_server import Peer, answer, well_behaved
 from faults import BIG_UPLOAD, HEAD, behave, silent
+from punctual import promptly
 
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Deadline
 from flyte_lite._http.exchange import ACTIVE

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from chaos_network import eventually, open_files, promptly, proxy_url
+from chaos_network import eventually, open_files, proxy_url
 from chaos_proxy import ChaosProxy
 from chaos_server import CERTIFICATES, ChaosServer, Peer, answer, server_context
+from punctual import promptly
 
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Deadline
 from flyte_lite._http.origin import Origin

@@ -8,9 +8,10 @@ import time
 from typing import Any
 
 import pytest
-from chaos_network import WAYS, Network, eventually, network_of, open_files, promptly
+from chaos_network import WAYS, Network, eventually, network_of, open_files
 from chaos_server import ChaosServer, nobody_accepts
 from faults import FAULTS, behave
+from punctual import promptly
 
 from flyte_lite._clock import Cancel
 from flyte_lite._http.origin import Origin

@@ -68,5 +68,5 @@ def test_no_process_outlives_a_killed_devbox(tmp_path: Path, body: str) -> None:
         finally:
             devbox.kill()
 
-    assert wait_for(lambda: not load.orphans(), 5.0), load.orphans()
+    assert wait_for(lambda: not load.orphans()), load.orphans()
     assert not alive(devbox.pid)

@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from chaos_network import Network, eventually, open_files, promptly, proxy_url
+from chaos_network import Network, eventually, open_files, proxy_url
 from chaos_proxy import ChaosProxy
 from chaos_server import CERTIFICATES, ChaosServer, Peer, server_context
 from faults import silent, trickled_handshake, trickled_headers
+from punctual import promptly
 
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Deadline
 from flyte_lite._http.origin import Origin

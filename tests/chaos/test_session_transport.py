@@ -16,9 +16,10 @@ import requests
 import requests.adapters
 import requests.auth
 import urllib3
-from chaos_network import WAYS, Network, eventually, network_of, open_files, promptly
+from chaos_network import WAYS, Network, eventually, network_of, open_files
 from chaos_server import CERTIFICATES, ChaosServer, Peer, answer, server_context
 from faults import BIG_UPLOAD, FAULTS, HEAD, behave
+from punctual import promptly
 
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Deadline
 from flyte_lite._http.session_transport import _CHUNKS_BADLY, SessionTransport

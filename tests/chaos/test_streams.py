@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chaos_network import WAYS, Network, eventually, network_of, open_files, promptly
+from chaos_network import WAYS, Network, eventually, network_of, open_files
 from chaos_server import Peer, answer
 from faults import FAULTS, HEAD, behave
+from punctual import promptly
 
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Deadline
 from flyte_lite.errors import CallTimeoutError, CanceledError, Code, ConnectionLostError
