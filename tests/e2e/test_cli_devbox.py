@@ -14,10 +14,13 @@ from pathlib import Path
 
 import pytest
 from devbox_client import alive, wait_for
+from punctual import promptly
 
 import flyte_lite
 
 ROOT = str(Path(__file__).parents[2])
+# A second is what it promises; the rest is for a machine that is busy with other tests.
+STOPPED = 2.0
 TASKS = """
 import os, time
 from flyte_lite.devbox import task
@@ -89,23 +92,29 @@ def test_the_endpoint_comes_first_and_the_snippet_runs(tasks: Path) -> None:
 def test_a_signal_stops_it_within_a_second_and_kills_what_runs(
     tasks: Path, tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
-    with devbox(str(tasks), "--workers", "1") as process:
-        endpoint = first_line(process)
-        with flyte_lite.Client(endpoint, project="flytesnacks", domain="development") as client:
-            client.run(client.tasks.get("greetings.endless", version="v1"), pid=str(tmp_path / "pid"))
-        assert wait_for((tmp_path / "pid").exists)
-        pid = int((tmp_path / "pid").read_text())
-        host, _, port = endpoint.partition("//")[2].rpartition(":")
-        idle = [socket.create_connection((host, int(port))) for _ in range(50)]
-        began = time.monotonic()
-        process.send_signal(number)
-        process.send_signal(number)
+    def took() -> float:
+        file = tmp_path / "pid"
+        file.unlink(missing_ok=True)
+        with devbox(str(tasks), "--workers", "1") as process:
+            endpoint = first_line(process)
+            with flyte_lite.Client(endpoint, project="flytesnacks", domain="development") as client:
+                client.run(client.tasks.get("greetings.endless", version="v1"), pid=str(file))
+            assert wait_for(file.exists)
+            pid = int(file.read_text())
+            host, _, port = endpoint.partition("//")[2].rpartition(":")
+            idle = [socket.create_connection((host, int(port))) for _ in range(50)]
+            began = time.monotonic()
+            process.send_signal(number)
+            process.send_signal(number)
 
-        assert process.wait(10) == status
-        assert time.monotonic() - began < 2.0
-        assert not alive(pid)
-        for connection in idle:
-            connection.close()
+            assert process.wait(30) == status
+            seconds = time.monotonic() - began
+            assert wait_for(lambda: not alive(pid))
+            for connection in idle:
+                connection.close()
+        return seconds
+
+    assert promptly(STOPPED, took)
 
 
 def test_two_hundred_idle_streams_do_not_keep_it_from_stopping() -> None:
@@ -115,27 +124,31 @@ def test_two_hundred_idle_streams_do_not_keep_it_from_stopping() -> None:
         "POST /flyteidl2.workflow.RunService/WatchRuns HTTP/1.1\r\nHost: devbox\r\n"
         f"Content-Type: application/connect+json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    with devbox() as process:
-        host, _, port = first_line(process).partition("//")[2].rpartition(":")
-        streams = [socket.create_connection((host, int(port))) for _ in range(200)]
-        for stream in streams:
-            stream.sendall(head.encode() + body)
-        time.sleep(0.5)
-        # It answers others meanwhile.
-        with socket.create_connection((host, int(port))) as other:
-            other.sendall(b"GET /healthz HTTP/1.1\r\nHost: devbox\r\n\r\n")
-            assert other.recv(100).startswith(b"HTTP/1.1 200")
-        began = time.monotonic()
-        process.terminate()
 
-        assert process.wait(10) == 0
-        # A second is what it promises; the rest is for a machine that is busy with other tests.
-        assert time.monotonic() - began < 2.0
-        for stream in streams:
-            stream.settimeout(5)
-            with suppress(ConnectionResetError):
-                assert stream.recv(1) == b""
-            stream.close()
+    def took() -> float:
+        with devbox() as process:
+            host, _, port = first_line(process).partition("//")[2].rpartition(":")
+            streams = [socket.create_connection((host, int(port))) for _ in range(200)]
+            for stream in streams:
+                stream.sendall(head.encode() + body)
+            time.sleep(0.5)
+            # It answers others meanwhile.
+            with socket.create_connection((host, int(port))) as other:
+                other.sendall(b"GET /healthz HTTP/1.1\r\nHost: devbox\r\n\r\n")
+                assert other.recv(100).startswith(b"HTTP/1.1 200")
+            began = time.monotonic()
+            process.terminate()
+
+            assert process.wait(30) == 0
+            seconds = time.monotonic() - began
+            for stream in streams:
+                stream.settimeout(5)
+                with suppress(ConnectionResetError):
+                    assert stream.recv(1) == b""
+                stream.close()
+        return seconds
+
+    assert promptly(STOPPED, took)
 
 
 def test_a_state_is_there_again_for_the_next_one(tasks: Path, tmp_path: Path) -> None:

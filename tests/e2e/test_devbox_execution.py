@@ -16,6 +16,7 @@ from typing import Optional
 
 import pytest
 from devbox_client import Client, steps, wait_for
+from punctual import promptly
 
 from flyte_lite.devbox import Devbox
 from flyte_lite.idl.flyteidl2.common import phase_pb2
@@ -60,13 +61,8 @@ def test_an_attempt_of_a_small_task_is_quick(client: Client) -> None:
     def quick() -> int:
         return 1
 
-    took = []
-    for _ in range(3):
-        action = client.run("life.quick")
-        took.append(action.status.duration_ms)
-
     # Usually below 100 ms; the machine may be busy with other tests.
-    assert min(took) < 1000
+    assert promptly(1.0, lambda: client.run("life.quick").status.duration_ms / 1000, tries=20)
 
 
 class Color(enum.Enum):

@@ -58,7 +58,7 @@ def test_an_abort_kills_the_task_and_what_it_started(client: Client, tmp_path: P
     action = client.action(run)
     assert action.status.phase == P.ACTION_PHASE_ABORTED
     assert action.abort_info.reason == "enough"
-    assert wait_for(lambda: not any(map(alive, family_pids)), 2.0)
+    assert wait_for(lambda: not any(map(alive, family_pids)))
     assert wait_for(lambda: client.action(run).attempts[-1].phase == P.ACTION_PHASE_ABORTED)
     ended = client.action(run)
     assert steps(ended.attempts[0])[-2:] == ["RUNNING", "ABORTED"]
@@ -75,7 +75,7 @@ def test_what_a_task_leaves_behind_ends_with_it(client: Client) -> None:
 
     # It was killed before the run ended, but Linux closes the files of what it kills, which is what a devbox sees, a
     # moment before it counts it as dead.
-    assert wait_for(lambda: not alive(client.outputs(action)["o0"]), 1.0)
+    assert wait_for(lambda: not alive(client.outputs(action)["o0"]))
 
 
 def test_an_abort_of_what_waits_or_has_ended(tmp_path: Path) -> None:
@@ -122,12 +122,17 @@ def test_no_more_workers_than_allowed_run_at_a_time(tmp_path: Path) -> None:
         client = Client(box)
 
         @box.task(name="life.span", version="v1")
-        def span() -> tuple[float, float]:
+        def span(folder: str) -> tuple[float, float]:
             begin = time.monotonic()
+            # The first two meet; a machine that is busy need not begin others side by side.
+            (Path(folder) / str(os.getpid())).touch()
+            assert wait_for(lambda: len(list(Path(folder).iterdir())) >= 2)
             time.sleep(0.15)
             return begin, time.monotonic()
 
-        runs = [client.create("life.span") for _ in range(6)]
+        met = tmp_path / "met"
+        met.mkdir()
+        runs = [client.create("life.span", folder=str(met)) for _ in range(6)]
         spans = [Span(*client.outputs(client.until(run, P.ACTION_PHASE_SUCCEEDED)).values()) for run in runs]
 
     def at_once(moment: float) -> int:
@@ -137,7 +142,6 @@ def test_no_more_workers_than_allowed_run_at_a_time(tmp_path: Path) -> None:
 
 
 def test_closing_kills_what_runs(tmp_path: Path) -> None:
-    pid = tmp_path / "pid"
     with Devbox() as box:
         client = Client(box)
 
@@ -147,13 +151,15 @@ def test_closing_kills_what_runs(tmp_path: Path) -> None:
             tell(pid, str(os.getpid()))
             time.sleep(60)
 
-        for _ in range(3):
+        pids = [tmp_path / f"pid{number}" for number in range(3)]
+        for pid in pids:
             client.create("life.endless", pid=str(pid))
-        assert wait_for(pid.exists)
+        assert wait_for(lambda: any(pid.exists() for pid in pids))
         began = time.monotonic()
 
-    assert time.monotonic() - began < 2.0
-    assert not alive(int(pid.read_text()))
+    # Half a second on a machine that has nothing else to do.
+    assert time.monotonic() - began < 10
+    assert wait_for(lambda: not any(alive(int(pid.read_text())) for pid in pids if pid.exists()))
 
 
 def test_a_killed_devbox_leaves_no_process(tmp_path: Path) -> None:
@@ -190,4 +196,4 @@ def test_a_killed_devbox_leaves_no_process(tmp_path: Path) -> None:
         finally:
             devbox.kill()
 
-    assert wait_for(lambda: not any(map(alive, family)), 5.0)
+    assert wait_for(lambda: not any(map(alive, family)))

@@ -13,6 +13,7 @@ from typing import Optional
 
 import pytest
 from devbox_client import Client, alive, tell, wait_for
+from punctual import promptly
 
 from flyte_lite.devbox import Devbox
 from flyte_lite.idl.flyteidl2.common import phase_pb2
@@ -79,7 +80,7 @@ def test_everything_goes_but_the_server_and_the_tasks_from_python(tmp_path: Path
 
         box.reset()
 
-        assert not alive(int(pid.read_text()))
+        assert wait_for(lambda: not alive(int(pid.read_text())))
         assert box.endpoint == endpoint
         connection.request("GET", "/healthz")
         assert connection.getresponse().read() == b"OK"
@@ -129,7 +130,6 @@ def watching(box: Devbox) -> socket.socket:
 
 
 def test_it_is_quick_when_nothing_runs() -> None:
-    took = []
     with Devbox() as box:
         client = Client(box)
 
@@ -137,28 +137,28 @@ def test_it_is_quick_when_nothing_runs() -> None:
         def one() -> int:
             return 1
 
-        for _ in range(5):
+        def took() -> float:
             client.run("reset.one")
             began = time.monotonic()
             box.reset()
-            took.append(time.monotonic() - began)
+            return time.monotonic() - began
 
-    # Usually 1 ms; the machine may be busy with other tests.
-    assert min(took) < 0.05
+        # Usually 1 ms.
+        assert promptly(0.05, took, tries=50)
 
 
 def test_a_devbox_is_ready_at_once_in_a_warm_process() -> None:
-    took = []
-    for _ in range(5):
+    def took() -> float:
         began = time.monotonic()
         with Devbox() as box:
             connection = http.client.HTTPConnection(box.endpoint.partition("//")[2], timeout=10)
             connection.request("GET", "/readyz")
             assert connection.getresponse().status == 200
-            took.append(time.monotonic() - began)
+            seconds = time.monotonic() - began
             connection.close()
+        return seconds
 
-    assert min(took) < 0.3
+    assert promptly(0.3, took, tries=20)
 
 
 def test_a_devbox_that_can_t_listen_leaves_its_folder_as_it_was(tmp_path: Path) -> None:

@@ -308,10 +308,10 @@ def test_an_end_that_the_client_sends_is_no_message(watched: Watched) -> None:
 
 def test_a_deadline_that_passes_looks_like_success(watched: Watched) -> None:
     began = time.monotonic()
-    with contextlib.closing(watched.open({**PROTO, "Connect-Timeout-Ms": "300"}, ASK)) as connection:
+    with contextlib.closing(watched.open({**PROTO, "Connect-Timeout-Ms": "600"}, ASK)) as connection:
         assert Answer(connection).envelopes() == [(2, b"{}")]
-    assert 0.25 < time.monotonic() - began < 2
-    with contextlib.closing(watched.open({**WEB, "Grpc-Timeout": "200m"}, ASK)) as connection:
+    assert 0.5 < time.monotonic() - began < 9
+    with contextlib.closing(watched.open({**WEB, "Grpc-Timeout": "600m"}, ASK)) as connection:
         assert Answer(connection).headers["grpc-status"] == "0"
 
 
@@ -341,7 +341,7 @@ def test_a_client_that_left_is_noticed(watched: Watched) -> None:
     Answer(connection).envelope()
     connection.close()
 
-    assert watched.ended.wait(3)
+    assert watched.ended.wait(30)
 
 
 def test_a_client_that_half_closes_gets_a_clean_end(watched: Watched) -> None:

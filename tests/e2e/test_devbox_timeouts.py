@@ -56,7 +56,7 @@ def shared() -> Iterator[Devbox]:
 
         @box.task(name="limits.short", version="v1", timeout=0.2)
         def short() -> int:
-            time.sleep(0.5)
+            time.sleep(1.5)
             return 7
 
         @box.task(name="limits.nothing", version="v1")
