@@ -22,10 +22,20 @@ def _written(value: Any, name: str, address: Any) -> None:
         raise Misfit(f"this {name} is on this machine only; upload it and give what that returns")
     if not isinstance(address, str):
         raise Misfit(f"this {name} does not say where it is")
+    _text(address, f"the address of a {name}")
+
+
+def _text(value: Any, what: str) -> str:
+    """What goes into a field for texts; None is none."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise unexpected(what, value)
     try:
-        address.encode()
+        value.encode()
     except UnicodeEncodeError:
-        raise unexpected(f"the address of a {name}", address, ", which is not valid Unicode") from None
+        raise unexpected(what, value, ", which is not valid Unicode") from None
+    return str.__str__(value)
 
 
 def _is_address(value: Any) -> bool:
@@ -56,10 +66,10 @@ def _stored_kind(name: str, parts: int, cls: Any) -> Kind:
             blob = into.scalar.blob
             blob.uri = found["path"]
             of = blob.metadata.type
-            of.format = found["format"] or ""
+            of.format = _text(found["format"], f"the format of a {name}")
             of.dimensionality = parts  # type: ignore[assignment]  # the stub wants the enum's own type
             of.SetInParent()
-            if found["hash"]:
+            if found["hash"] is not None:
                 into.hash = _text(found["hash"], f"the hash of a {name}")
 
         return encode
@@ -106,10 +116,10 @@ def _table_encoder(literal_type: LiteralType, plan: Plan) -> Encoder:
         dataset.uri = value.uri
         of = dataset.metadata.structured_dataset_type
         of.CopyFrom(declared)
-        of.format = declared.format or value.format or ""
+        of.format = declared.format or _text(value.format, "the format of a DataFrame")
         of.SetInParent()
-        if value.hash:
-            into.hash = value.hash
+        if value.hash is not None:
+            into.hash = _text(value.hash, "the hash of a DataFrame")
 
     return encode
 
