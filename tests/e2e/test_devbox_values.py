@@ -8,6 +8,7 @@ import datetime
 import decimal
 import enum
 import fractions
+import importlib.util
 import pathlib
 import uuid
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from flyte_lite import Client, errors
 from flyte_lite.devbox import Devbox
 from flyte_lite.io import DataFrame, Dir, File
 from flyte_lite.remote import Run
+
+NEEDS_MSGPACK = pytest.mark.skipif(importlib.util.find_spec("msgpack") is None, reason="msgpack is not installed")
 
 UTC = datetime.timezone.utc
 
@@ -183,6 +186,7 @@ CONFIG = Config(
 )
 
 
+@NEEDS_MSGPACK
 @pytest.mark.parametrize(
     ("config", "pair", "both"),
     [
@@ -264,6 +268,7 @@ TYPES = {
 }
 
 
+@NEEDS_MSGPACK
 @pytest.mark.parametrize(
     "changes", [{}, {"at": None, "either": None, "anything": None}, {"either": 5}], ids=["full", "none", "number"]
 )
@@ -277,6 +282,7 @@ def test_a_value_of_each_type_goes_in_and_out_unchanged(client: Client, changes:
     assert [type(value) for value in typed.values()] == [type(value) for value in given.values()]
 
 
+@NEEDS_MSGPACK
 def test_one_output_that_needs_its_class_hides_no_other(client: Client) -> None:
     run = ran(client, "rich.same", **ALL)
 
@@ -289,6 +295,7 @@ def test_one_output_that_needs_its_class_hides_no_other(client: Client) -> None:
         run.typed_outputs({"o13": uuid.UUID})
 
 
+@NEEDS_MSGPACK
 def test_a_named_tuple_names_the_outputs(client: Client) -> None:
     run = ran(client, "rich.summary", layers=[Layer(1), {"size": 5}])
 
@@ -298,6 +305,7 @@ def test_a_named_tuple_names_the_outputs(client: Client) -> None:
     assert run.typed_outputs({"best": Layer}) == {"best": Layer(5)}
 
 
+@NEEDS_MSGPACK
 def test_a_class_that_contains_itself(client: Client) -> None:
     tree = Tree(1, [Tree(2, [Tree(3)]), Tree(4)])
 
@@ -333,6 +341,7 @@ def test_a_result_that_is_not_of_its_type_fails_the_run(client: Client) -> None:
         run.outputs()
 
 
+@NEEDS_MSGPACK
 def test_fractions_and_counters_travel_as_pickles_of_python_itself(client: Client) -> None:
     run = ran(client, "rich.same", **{**ALL, "anything": [fractions.Fraction(1, 3), collections.Counter("aab")]})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import importlib.util
 import json
 import pickle
 from typing import Any
@@ -20,6 +21,8 @@ from flyte_lite.idl.flyteidl2.core import interface_pb2, types_pb2
 from flyte_lite.idl.flyteidl2.task import common_pb2
 from flyte_lite.remote import ActionInputs, ActionOutputs
 from flyte_lite.remote._data import HasData, Held
+
+NEEDS_MSGPACK = pytest.mark.skipif(importlib.util.find_spec("msgpack") is None, reason="msgpack is not installed")
 
 INT, STR = types_pb2.LiteralType(simple=1), types_pb2.LiteralType(simple=3)
 
@@ -296,6 +299,7 @@ class Stored(HasData):
 SESSION = Session(FakeChannel(), Scope("", "p", "d"), "http://console")  # type: ignore[arg-type]
 
 
+@NEEDS_MSGPACK
 def test_typed_values_are_of_the_classes_that_were_named() -> None:
     stored = Stored()
 
@@ -306,6 +310,7 @@ def test_typed_values_are_of_the_classes_that_were_named() -> None:
     assert stored.typed_outputs({"raw": set[int]}) == {"raw": {1, 2}}
 
 
+@NEEDS_MSGPACK
 def test_a_deserializer_gets_the_plain_dict() -> None:
     def from_old(plain: dict[str, Any]) -> str:
         return f"{type(plain).__name__} {plain}"
@@ -315,6 +320,7 @@ def test_a_deserializer_gets_the_plain_dict() -> None:
     assert got == {"best": "dict {'rate': 1.0, 'size': 3}", "mean": 1.5}
 
 
+@NEEDS_MSGPACK
 def test_all_that_does_not_fit_is_told_at_once() -> None:
     with pytest.raises(LiteralError) as caught:
         Stored().typed_outputs({"best": int, "mean": Config})
@@ -327,6 +333,7 @@ def test_all_that_does_not_fit_is_told_at_once() -> None:
         Stored().typed_outputs({"rate": int})
 
 
+@NEEDS_MSGPACK
 def test_values_as_messages() -> None:
     stored = Stored()
 
