@@ -251,22 +251,26 @@ def test_an_answer_of_another_provider(plain_issuer: Issuer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("acts", "said"),
+    ("acts", "seconds", "said"),
     [
-        ([lambda browser, url: None], r"nobody signed in with the browser within 0.3 s; give it more with timeout="),
-        ([come_from_elsewhere], r"\(4 came back from another sign-in, or without the right state\)"),
+        (
+            [lambda browser, url: None],
+            0.3,
+            r"nobody signed in with the browser within 0.3 s; give it more with timeout=",
+        ),
+        ([come_from_elsewhere], 3.0, r"\(4 came back from another sign-in, or without the right state\)"),
     ],
     ids=["silence", "strangers"],
 )
-def test_nobody_comes_back(plain_issuer: Issuer, acts: list[Any], said: str) -> None:
+def test_nobody_comes_back(plain_issuer: Issuer, acts: list[Any], seconds: float, said: str) -> None:
     browser = Browser(*acts)
     started = time.monotonic()
     with calling(plain_issuer, auth_type="Pkce", browse=browser) as caller:
         with pytest.raises(errors.CallTimeoutError, match=said) as caught:
-            caller.call(0.3)
+            caller.call(seconds)
         assert not caught.value.sent
     browser.done()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_a_sign_in_is_canceled(plain_issuer: Issuer) -> None:

@@ -70,13 +70,14 @@ def test_a_server_that_refuses_all_tokens_is_asked_twice(plain_issuer: Issuer) -
 def test_a_token_is_renewed_before_its_end(plain_issuer: Issuer) -> None:
     plain_issuer.life = 0.4
     plain_issuer.grace = 5.0  # a slow machine must not make it late
+    started = time.monotonic()
     with calling(plain_issuer, **PROGRAM) as caller:
-        ends = time.monotonic() + 1.2
-        while time.monotonic() < ends:
+        while len(plain_issuer.to("/token")) < 4:
             assert caller.call() == 1, "never refused"
+            assert time.monotonic() - started < 30
             time.sleep(0.01)
 
-    assert 3 <= len(plain_issuer.to("/token")) <= 8
+    assert time.monotonic() - started > 2 * plain_issuer.life, "three of them served for most of their lives"
 
 
 def test_the_header_is_the_one_that_the_server_names(issuer: Issuer) -> None:
@@ -129,14 +130,14 @@ def test_a_provider_that_does_not_answer_costs_no_more_than_the_call_has(issuer:
 
     def hang(request: Request) -> None:
         if request.path == "/token":
-            gone.wait(20)
+            gone.wait(60)
 
     issuer.before = hang
     started = time.monotonic()
     with calling(issuer, **PROGRAM) as caller, pytest.raises(errors.CallTimeoutError, match="no token from") as caught:
-        caller.call(0.3)
+        caller.call(1.5)
     gone.set()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
     assert not caught.value.sent
 
 
