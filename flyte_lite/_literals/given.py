@@ -6,7 +6,9 @@ import datetime
 import enum
 import numbers
 import sys
+import typing
 from collections.abc import Mapping, Sequence, Set
+from functools import lru_cache
 from typing import Any, NamedTuple, Optional
 
 # Classes whose text says all that there is: what mashumaro and pydantic write as their `str`. By name, as a value of a
@@ -84,34 +86,61 @@ def fields_of(value: Any, needed: Sequence[str] = ()) -> Optional[Fields]:
 
 
 def _dumped(model: Any, by_alias: bool) -> dict[str, Any]:
-    """A model as the JSON that it is written as, but members of enums are still members, and NaN is NaN."""
+    """A model as the JSON that it is written as, but members of enums are still members where their names are written.
+
+    That is where the official SDK follows the hints of models: Optional, lists, dicts, models in models. Anywhere else,
+    such as in a tuple or a dataclass, stand the values of members, and only those are read there.
+    """
     made: dict[str, Any]
     if hasattr(type(model), "model_dump"):
         live = model.model_dump(by_alias=by_alias)
         try:
-            made = _merged(model.model_dump(mode="json", by_alias=by_alias), live)
+            made = _merged(model.model_dump(mode="json", by_alias=by_alias), live, type(model))
         except ValueError:
             # Bytes that are no text have no JSON; what is written then goes by the schema.
             made = live
     else:
         import json
 
-        made = _merged(json.loads(model.json(by_alias=by_alias)), model.dict(by_alias=by_alias))
+        made = _merged(json.loads(model.json(by_alias=by_alias)), model.dict(by_alias=by_alias), _EVERYWHERE)
     return made
 
 
-def _merged(dumped: Any, live: Any) -> Any:
+# In place of a hint: names wherever there is a member. The official SDK knows no models of pydantic's first generation.
+_EVERYWHERE: Any = object()
+
+
+def _merged(dumped: Any, live: Any, hint: Any) -> Any:
+    args = typing.get_args(hint)
+    # Only what is written `Optional`, or `Union`: the SDK takes `Color | None` for it where Python does.
+    if typing.get_origin(hint) is typing.Union and len(args) == 2 and type(None) in args:
+        hint = args[0] if args[1] is type(None) else args[1]
+        args = typing.get_args(hint)
     if isinstance(live, enum.Enum):
-        return live
+        return live if hint is _EVERYWHERE or isinstance(live, hint if isinstance(hint, type) else ()) else dumped
     if isinstance(dumped, dict) and isinstance(live, dict) and len(dumped) == len(live):
         # Side by side: JSON has made the keys texts.
-        return {
-            was if isinstance(was, enum.Enum) else key: _merged(item, live[was])
-            for (key, item), was in zip(dumped.items(), live)
-        }
+        pairs = zip(dumped.items(), live)
+        if isinstance(hint, type) and _is_model(hint):
+            hints = _hints_of(hint)
+            return {key: _merged(item, live[was], hints.get(key, _EVERYWHERE)) for (key, item), was in pairs}
+        keys, items = args if typing.get_origin(hint) is dict and len(args) == 2 else (hint, hint)
+        if hint is not _EVERYWHERE and keys is hint:
+            return dumped
+        return {_merged(key, was, keys): _merged(item, live[was], items) for (key, item), was in pairs}
     if isinstance(dumped, list) and isinstance(live, (list, tuple)) and len(dumped) == len(live):
-        return [_merged(item, was) for item, was in zip(dumped, live)]
+        if typing.get_origin(hint) is list and args:
+            return [_merged(item, was, args[0]) for item, was in zip(dumped, live)]
+        return [_merged(item, was, hint) for item, was in zip(dumped, live)] if hint is _EVERYWHERE else dumped
     return dumped
+
+
+@lru_cache(maxsize=256)
+def _hints_of(cls: type) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(cls)
+    except Exception:  # noqa: BLE001 - evaluates the user's own text
+        return {}
 
 
 def unordered(value: Set[Any]) -> list[Any]:

@@ -80,7 +80,7 @@ def _kept_fit(annotation: Any, text: str) -> Fit:
 
 
 class Fitting:
-    """Makes, for one annotation, what makes values fit; a class may refer to itself, so each is made once."""
+    """Makes, for one annotation, what makes values fit; classes refer to themselves, so for each it is made once."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[Any, str], Fit] = {}

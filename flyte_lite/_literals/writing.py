@@ -27,6 +27,7 @@ from flyte_lite._literals.given import (
     stored_fields,
     unordered,
 )
+from flyte_lite._literals.members import by_value, member_writer
 from flyte_lite._literals.misfit import Misfit, each, first_fit, key_path, show, unexpected
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Writers:
         self._strict = strict
         self._exact = exact
         self._made: dict[int, Writer] = {}
+        self._top: Optional[Shape] = None
         self._kin: dict[tuple[bool, bool], Writers] = {(strict, exact): self}
 
     def _other(self, strict: bool, exact: bool) -> Writers:
@@ -64,11 +66,12 @@ class Writers:
         key = (strict, exact)
         if key not in self._kin:
             self._kin[key] = made = Writers(self._pydantic, strict, exact)
-            made._kin = self._kin
+            made._kin, made._top = self._kin, self._top
         return self._kin[key]
 
     def of(self, shape: Shape) -> Writer:
         """The writer of a shape. It raises Misfit."""
+        self._top = self._top or shape
         # By identity: a shape that is in itself comes back to itself.
         key = id(shape)
         if key not in self._made:
@@ -162,26 +165,7 @@ class Writers:
         return write
 
     def _enum(self, shape: Shape) -> Writer:
-        options, open_, by_name = shape.options, shape.open, self._pydantic
-        listed = ", ".join(map(repr, options[:12])) + (", ..." if len(options) > 12 else "")
-
-        def write(value: Any) -> Any:
-            member = isinstance(value, enum.Enum)
-            tried = ([value.name, value.value] if by_name else [value.value, value.name]) if member else [value]
-            for option in options:
-                for given in tried:
-                    if option == given and isinstance(option, bool) == isinstance(given, bool):
-                        return option
-            if open_ and not member and isinstance(value, (str, int, float)):
-                return value
-            near = [
-                option
-                for option in options
-                if isinstance(value, str) and isinstance(option, str) and option.casefold() == value.casefold()
-            ]
-            raise unexpected(f"one of {listed}", value, f" (did you mean {near[0]!r}?)" if len(near) == 1 else "")
-
-        return write
+        return member_writer(shape.options, shape.open, self._pydantic)
 
     def _list(self, shape: Shape) -> Writer:
         write_item = self.of(shape.items)
@@ -198,10 +182,13 @@ class Writers:
 
     def _tuple(self, shape: Shape) -> Writer:
         writers = [self.of(part) for part in shape.parts]
+        pydantic = self._pydantic
 
         def write(value: Any) -> Any:
             if not is_list(value) or len(value) != len(writers):
                 raise unexpected(shape.word(), value)
+            if pydantic:
+                value = by_value(tuple(value))
             made: list[Any] = []
             each(enumerate(value), lambda nth, item: made.append(writers[nth](item)))
             return made
@@ -241,15 +228,21 @@ class Writers:
         converted = self.fields(shape) if whole else exact
         needed = shape.required
         by_position = shape.wrapper in ("Tuple", "NamedTuple")
+        inside = self._pydantic and self._top is not None and shape is not self._top
+        # Inside a tuple or a typed dict a dict is one, too; inside a model it is a model.
+        keyed = inside and self._top is not None and self._top.wrapper != ""
 
         def write(value: Any) -> dict[str, Any]:
             if isinstance(value, dict) or (is_dict(value) and not is_instance(value)):
-                made = _fields(shape, dict(value), converted)
+                made = _fields(shape, by_value(dict(value)) if keyed else dict(value), converted)
                 return _in_order(shape, made) if whole else made
-            taken = fields_of(value, needed)
+            # The official SDK's File is a model by itself.
+            stored = shape.name != class_name(value) and reference_fields(value) is not None
+            taken = None if stored else fields_of(value, needed)
             if taken is not None:
+                values = by_value(taken.values) if inside and not hasattr(value, "model_dump") else taken.values
                 # Only a tuple holds what nobody has looked at.
-                return _fields(shape, taken.values, converted if isinstance(value, tuple) else exact)
+                return _fields(shape, values, converted if isinstance(value, tuple) else exact)
             if by_position and is_list(value):
                 if len(value) != len(shape.fields):
                     raise unexpected(f"{shape.name or 'tuple'} of {len(shape.fields)} values", value)
