@@ -265,14 +265,17 @@ def test_a_cancel_during_the_wait_for_the_head_ends_it_when_the_head_comes(
     def serve(peer: Peer) -> None:
         peer.read_request()
         peer.reached()
-        time.sleep(0.3)
+        assert canceled.wait(5)
         peer.send(HEAD + b"Content-Length: 5\r\n\r\n")
         peer.silence()
 
+    canceled = threading.Event()
     network.server.script = serve
     before = open_files()
     cancel = Cancel()
-    canceling = threading.Thread(target=lambda: (network.server.reached.wait(5), cancel.cancel()))
+    canceling = threading.Thread(
+        target=lambda: (network.server.reached.wait(5), cancel.cancel(), time.sleep(0.1), canceled.set())
+    )
     canceling.start()
 
     with pytest.raises(CanceledError):
