@@ -26,7 +26,7 @@ from flyte_lite._literals.containers import is_list
 from flyte_lite._literals.enums import DynamicEnum
 from flyte_lite._literals.kinds import MAX_DEPTH
 from flyte_lite._literals.misfit import Misfit, each, unexpected
-from flyte_lite._literals.readings import DATACLASS, MODEL, PLAIN, scalar_reading
+from flyte_lite._literals.scalar_hydration import DATACLASS, MODEL, PLAIN, scalar_reading
 from flyte_lite._literals.rebuilding import (
     dataclass_fit,
     message_fit,
