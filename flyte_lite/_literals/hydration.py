@@ -26,7 +26,6 @@ from flyte_lite._literals.containers import is_list
 from flyte_lite._literals.enums import DynamicEnum
 from flyte_lite._literals.kinds import MAX_DEPTH
 from flyte_lite._literals.misfit import Misfit, each, unexpected
-from flyte_lite._literals.scalar_hydration import DATACLASS, MODEL, PLAIN, scalar_reading
 from flyte_lite._literals.rebuilding import (
     dataclass_fit,
     message_fit,
@@ -36,6 +35,7 @@ from flyte_lite._literals.rebuilding import (
     typed_dict_fit,
 )
 from flyte_lite._literals.records import Record
+from flyte_lite._literals.scalar_hydration import DATACLASS, MODEL, PLAIN, scalar_reading
 
 # Makes a value fit, or raises Misfit.
 Fit = Callable[[Any], Any]
@@ -90,7 +90,7 @@ class Fitting:
 
         Args:
             annotation: A resolved one.
-            style: How what surrounds the value is written on the wire; see `readings`.
+            style: How what surrounds the value is written on the wire; see `scalar_hydration`.
             depth: Of the annotation in what it is part of.
         """
         if depth > MAX_DEPTH:

@@ -13,8 +13,8 @@ from flyte_lite._literals.classes import UNIONS, bare, fields_of, is_model, may_
 from flyte_lite._literals.containers import is_list
 from flyte_lite._literals.enums import DynamicEnum
 from flyte_lite._literals.misfit import SHOWN, Misfit, unexpected
-from flyte_lite._literals.scalar_hydration import refused
 from flyte_lite._literals.records import Record
+from flyte_lite._literals.scalar_hydration import refused
 
 if TYPE_CHECKING:
     from flyte_lite._literals.hydration import Fit, Fitting
