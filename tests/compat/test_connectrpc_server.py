@@ -34,6 +34,8 @@ from flyte_lite.idl.flyteidl2.workflow import internal_run_service_pb2, run_serv
 TEXT = "n%\u00f6pe \U0001f600"
 RAW = bytes(range(256))
 ENCODINGS = ("content-encoding", "connect-content-encoding", "grpc-encoding")
+# Seconds that the server takes for what is slow, and less: nobody has waited for it.
+SLOW, SOON = 3.0, 2.5
 
 GET_PROJECT: Method[Any, Any] = Method(project_service_pb2, "ProjectService", "GetProject")
 CREATE_PROJECT: Method[Any, Any] = Method(project_service_pb2, "ProjectService", "CreateProject")
@@ -70,7 +72,7 @@ class Projects(project_service_connect.ProjectServiceSync):
         self.left = ctx.timeout_ms()
         refuse(request.id)
         if request.id == "slow":
-            time.sleep(1)
+            time.sleep(SLOW)
         return official_projects.GetProjectResponse(project={"id": request.id, "name": request.id})
 
 
@@ -88,7 +90,7 @@ class Runs(run_service_connect.RunServiceSync):
                     runs=[{"action": {"id": {"run": {"name": f"r{number}"}, "name": TEXT * (number % 50)}}}]
                 )
             if request.project_id.domain == "slow":
-                time.sleep(1)
+                time.sleep(SLOW)
                 yield official_runs.WatchRunsResponse()
             refuse(request.project_id.domain)
         finally:
@@ -137,7 +139,7 @@ class Server:
             Counting(),
         ]
         self._applications = {application.path: application for application in applications}
-        self._server = wsgi.Server(("127.0.0.1", 0), self, numthreads=8, shutdown_timeout=1)
+        self._server = wsgi.Server(("127.0.0.1", 0), self, numthreads=24, shutdown_timeout=1)
         self._server.prepare()
         self.origin = Origin("http", "127.0.0.1", self._server.bind_addr[1])
         self._thread = threading.Thread(target=self._server.serve)
@@ -266,7 +268,7 @@ def test_a_deadline(channel: Channel) -> None:
     began = time.monotonic()
     with pytest.raises(CallTimeoutError):
         channel.unary(GET_PROJECT, project("slow"), deadline=within(0.2))
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < SOON
 
 
 @pytest.mark.parametrize("number", [0, 1, 1000])
@@ -304,24 +306,24 @@ def test_a_stream_that_the_service_lacks(channel: Channel) -> None:
 
 def test_a_stream_past_its_deadline(channel: Channel) -> None:
     began = time.monotonic()
-    stream = channel.server_stream(WATCH_RUNS, runs(2, "slow"), deadline=within(0.2))
+    stream = channel.server_stream(WATCH_RUNS, runs(2, "slow"), deadline=within(1.0))
     assert len([next(stream), next(stream)]) == 2
     with pytest.raises(CallTimeoutError):
         next(stream)
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < SOON
 
 
 def test_a_stream_that_is_canceled(channel: Channel) -> None:
     cancel = Cancel()
     stream = channel.server_stream(WATCH_RUNS, runs(2, "slow"), deadline=within(20, cancel))
     next(stream)
+    next(stream)
     timer = threading.Timer(0.1, cancel.cancel)
     timer.start()
     began = time.monotonic()
-    next(stream)
     with pytest.raises(CanceledError):
         next(stream)
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < SOON
     timer.join()
 
 

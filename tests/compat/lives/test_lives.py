@@ -44,13 +44,13 @@ def address() -> Iterator[str]:
 
 @pytest.fixture
 def busy() -> Iterator[str]:
-    """A devbox whose only worker has something else to do for a second: as slow to begin as pods are."""
+    """A devbox whose only worker has something else to do for three seconds: as slow to begin as pods are."""
     with Devbox(workers=1) as box:
         deploy(box)
         address = box.endpoint.partition("//")[2]
         place = {"project": "flytesnacks", "domain": "development"}
         task = {**place, "name": "rig.sleeper", "version": "v1"}
-        seconds = {"name": "seconds", "value": {"scalar": {"primitive": {"floatValue": 1.0}}}}
+        seconds = {"name": "seconds", "value": {"scalar": {"primitive": {"floatValue": 3.0}}}}
         request = {"runId": {**place, "name": "first"}, "taskId": task, "inputs": {"literals": [seconds]}}
         assert Player(address, LIVES[0]).call("RunService/CreateRun", request)[0] == 200
         yield address
