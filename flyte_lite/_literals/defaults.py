@@ -7,29 +7,14 @@ import collections
 import collections.abc
 import dataclasses
 import datetime
-import decimal
 import enum
-import fractions
-import ipaddress
 import os
-import uuid
 from typing import Any
 
 from flyte_lite._literals.classes import is_model, reference_of
 from flyte_lite._literals.misfit import Misfit, show
+from flyte_lite._literals.scalar_hydration import TEXT_CLASSES
 
-_TEXTS = (
-    datetime.timezone,
-    decimal.Decimal,
-    fractions.Fraction,
-    ipaddress.IPv4Address,
-    ipaddress.IPv4Interface,
-    ipaddress.IPv4Network,
-    ipaddress.IPv6Address,
-    ipaddress.IPv6Interface,
-    ipaddress.IPv6Network,
-    uuid.UUID,
-)
 _LISTS = (list, tuple, collections.abc.Set, collections.deque)
 
 
@@ -51,7 +36,7 @@ def as_json(value: Any) -> Any:
         return base64.encodebytes(bytes(value)).decode()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, _TEXTS) or type(value).__module__ == "zoneinfo":
+    if isinstance(value, (datetime.timezone, *TEXT_CLASSES)) or type(value).__module__ == "zoneinfo":
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: as_json(getattr(value, field.name)) for field in dataclasses.fields(value)}

@@ -7,14 +7,13 @@ lost is mended: an int that came as a float, a key that came as a text.
 from __future__ import annotations
 
 import math
-import threading
 from typing import TYPE_CHECKING, Any, Optional
 
 from flyte_lite import io
 from flyte_lite._literals.misfit import Misfit, each, first_fit, unexpected
+from flyte_lite._literals.nesting import guarded
 from flyte_lite._literals.records import Record
 from flyte_lite._literals.schema import mended
-from flyte_lite._literals.writing import MAX_NESTED
 
 if TYPE_CHECKING:
     from flyte_lite._literals.kinds import Reader
@@ -37,7 +36,7 @@ class Readers:
         key = id(shape)
         if key not in self._made:
             later: list[Reader] = []
-            self._made[key] = _guarded(later)
+            self._made[key] = guarded(later)
             later.append(self._reader(shape))
             self._made[key] = later[0]
         return self._made[key]
@@ -211,23 +210,6 @@ class Readers:
             raise unexpected(shape.word(), value)
 
         return read
-
-
-def _guarded(later: list[Reader]) -> Reader:
-    """A reader that is not made yet, of a class that is in itself."""
-    nested = threading.local()
-
-    def read(value: Any) -> Any:
-        level = getattr(nested, "level", 0)
-        if level >= MAX_NESTED:
-            raise Misfit(f"is nested more than {MAX_NESTED} levels deep", hopeless=True)
-        nested.level = level + 1
-        try:
-            return later[0](value)
-        finally:
-            nested.level = level
-
-    return read
 
 
 def _is(shape: Shape, value: Any) -> bool:

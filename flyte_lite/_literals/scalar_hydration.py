@@ -39,7 +39,7 @@ def scalar_reading(cls: Any, style: str) -> Optional[Callable[[Any], Any]]:
     if cls in _READ:
         read = _READ[cls]
         return lambda value: read(value, style)
-    if cls in _BY_TEXT:
+    if cls in TEXT_CLASSES:
         return _by_text(cls)
     if issubclass(cls, os.PathLike):
         return _by_text(cls)
@@ -195,18 +195,17 @@ _READ: dict[Any, Callable[[Any, str], Any]] = {
     bytes: _bytes,
     bytearray: lambda value, style: bytearray(_bytes(value, style)),
 }
-_BY_TEXT = frozenset(
-    (
-        decimal.Decimal,
-        fractions.Fraction,
-        ipaddress.IPv4Address,
-        ipaddress.IPv4Interface,
-        ipaddress.IPv4Network,
-        ipaddress.IPv6Address,
-        ipaddress.IPv6Interface,
-        ipaddress.IPv6Network,
-        uuid.UUID,
-    )
+# Classes of single values that are written as their `str`, and made of it.
+TEXT_CLASSES = (
+    decimal.Decimal,
+    fractions.Fraction,
+    ipaddress.IPv4Address,
+    ipaddress.IPv4Interface,
+    ipaddress.IPv4Network,
+    ipaddress.IPv6Address,
+    ipaddress.IPv6Interface,
+    ipaddress.IPv6Network,
+    uuid.UUID,
 )
 _NUMBERS = (decimal.Decimal, fractions.Fraction)
 

@@ -62,6 +62,11 @@ def _float(value: Any, strict: bool) -> float:
         return float(value)
     if strict or isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise unexpected("float", value)
+    return exact_float(value)
+
+
+def exact_float(value: Any) -> float:
+    """A number as the float that it is; Misfit if none is exactly that."""
     try:
         made = float(value)
     except OverflowError:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import datetime
 import enum
-import math
 import numbers
-import threading
 from collections.abc import Set
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -29,14 +27,13 @@ from flyte_lite._literals.given import (
 )
 from flyte_lite._literals.members import by_value, member_writer
 from flyte_lite._literals.misfit import Misfit, each, first_fit, key_path, show, unexpected
+from flyte_lite._literals.nesting import guarded
+from flyte_lite._literals.scalars import exact_float
 
 if TYPE_CHECKING:
     from flyte_lite._literals.schema import Shape
 
     Writer = Callable[[Any], Any]
-
-# Levels of a class that is in itself, such as a tree's node: each takes a few calls of Python.
-MAX_NESTED = 60
 
 _HOLDERS = frozenset(("record", "dict", "list", "tuple"))
 _STORED = frozenset(("path", "name", "format", "hash"))
@@ -76,7 +73,7 @@ class Writers:
         key = id(shape)
         if key not in self._made:
             later: list[Writer] = []
-            self._made[key] = _guarded(later)
+            self._made[key] = guarded(later)
             later.append(self._writer(shape))
             self._made[key] = later[0]
         return self._made[key]
@@ -120,7 +117,7 @@ class Writers:
             if type(value) is bool:
                 raise unexpected(word, value)
             if isinstance(value, numbers.Real) and (pydantic or not strict or seconds):
-                return _float_of(value)
+                return exact_float(value)
             if pydantic and isinstance(value, str):
                 try:
                     return float(value)
@@ -314,23 +311,6 @@ class Writers:
         raise unexpected("DataFrame", value)
 
 
-def _guarded(later: list[Writer]) -> Writer:
-    """A writer that is not made yet, of a class that is in itself."""
-    nested = threading.local()
-
-    def write(value: Any) -> Any:
-        level = getattr(nested, "level", 0)
-        if level >= MAX_NESTED:
-            raise Misfit(f"is nested more than {MAX_NESTED} levels deep, or contains itself", hopeless=True)
-        nested.level = level + 1
-        try:
-            return later[0](value)
-        finally:
-            nested.level = level
-
-    return write
-
-
 def _fields(shape: Shape, values: dict[str, Any], writers: dict[str, Writer]) -> dict[str, Any]:
     wrong: Optional[Misfit] = None
     missing = [name for name in shape.required if name not in values]
@@ -381,13 +361,3 @@ def _null(value: Any) -> None:
 
 def _is_number(text: str) -> bool:
     return text.strip().lstrip("+-").isdecimal() and len(text) < 40
-
-
-def _float_of(value: Any) -> float:
-    try:
-        made = float(value)
-    except OverflowError:
-        made = math.inf
-    if made != value and not math.isnan(made):
-        raise unexpected("float", value, ", which no float is exactly")
-    return made

@@ -196,6 +196,7 @@ def typed(
         LiteralError: Some are not of these types; all problems are told, each with its path.
     """
     from flyte_lite import _literals
+    from flyte_lite._literals.records import plain
 
     found, declared = literals_of(pb2), types_of(variables)
     names = ordered(variables)
@@ -213,7 +214,7 @@ def typed(
                 found[name], declared[name], asked, pickles=(asked,) if asked in pickles or name in pickles else ()
             )
             deserialize = _of_class(deserializers or {}, annotation)
-            made[asked] = deserialize(_plain(value)) if deserialize else _literals.hydrate(value, annotation, asked)
+            made[asked] = deserialize(plain(value)) if deserialize else _literals.hydrate(value, annotation, asked)
         except LiteralError as error:
             problems.append(error)
     if problems:
@@ -224,11 +225,3 @@ def typed(
 def _of_class(deserializers: Mapping[Any, _T], annotation: Any) -> Optional[_T]:
     # By equality: an annotation need not be hashable.
     return next((made for cls, made in deserializers.items() if cls == annotation), None)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(_plain(item) for item in value)
-    return value
