@@ -29,8 +29,6 @@ PLACE = {"project": "flytesnacks", "domain": "development"}
 MARK = "FLYTE_LITE_TEST_MARK"
 ROOT = str(Path(__file__).parents[1])
 SUCCEEDED = "ACTION_PHASE_SUCCEEDED"
-# Seconds in which a devbox starts, on a machine that has nothing else to do in half of them; and the most times those.
-START, SLOWEST = 0.5, 8.0
 
 # Tells the lines of a log that it was asked for, because reading a log over the wire is the tests' of that call.
 SERVE = """
@@ -68,12 +66,8 @@ class Load:
         self._killed = threading.Event()
 
     def round(self, seconds: float) -> None:
-        """Start a devbox on the folder, load it, kill it after `seconds` of that, and look for orphans.
-
-        Where a devbox takes longer to start than usual, a task does so too, and gets as many times the seconds.
-        """
+        """Start a devbox on the folder, load it, kill it after `seconds` of that, and look for orphans."""
         environment = {**os.environ, "PYTHONPATH": ROOT, MARK: self.mark}
-        began = time.monotonic()
         with subprocess.Popen(
             [sys.executable, "-c", SERVE, str(self.folder)],
             stdin=subprocess.PIPE,
@@ -84,7 +78,6 @@ class Load:
             assert devbox.stdout is not None
             address = devbox.stdout.readline().strip().partition("//")[2]
             assert address, "the devbox did not start"
-            slowness = min(max(1.0, (time.monotonic() - began) / START), SLOWEST)
             threads = [
                 threading.Thread(target=self._until_killed, args=(work, address))
                 for work in (self._create, self._create, self._deploy, self._read)
@@ -93,12 +86,27 @@ class Load:
             self._killed.clear()
             for thread in threads:
                 thread.start()
-            time.sleep(seconds * slowness)
+            time.sleep(seconds)
             devbox.kill()
             self._killed.set()
             for thread in threads:
                 thread.join()
         assert wait_for(lambda: not self.orphans()), self.orphans()
+
+    def rounds(self, number: int, told: int) -> None:
+        """So many rounds of a second at most, and longer ones until `told` things of each kind were acknowledged.
+
+        On a machine that is slow or busy, no task gets far in a second.
+        """
+        for _ in range(number):
+            self.round(self.dice.uniform(0.05, 1.0))
+            self.check()
+        seconds = 1.0
+        while min(len(self.runs), len(self.tasks), sum(self.lines.values())) < told:
+            seconds *= 1.5
+            assert seconds < 100, f"{len(self.runs)} runs, {len(self.tasks)} tasks, {sum(self.lines.values())} lines"
+            self.round(self.dice.uniform(0.5, 1.0) * seconds)
+            self.check()
 
     def finish(self) -> None:
         """Let a last devbox end every run, and hold the state against what was acknowledged."""
