@@ -37,6 +37,9 @@ from flyte_lite._literals.rebuilding import (
 from flyte_lite._literals.records import Record
 from flyte_lite._literals.scalar_hydration import DATACLASS, MODEL, PLAIN, scalar_reading
 
+# As in a model, but where the official SDK does not follow its hints: there members of enums go by value.
+_INSIDE = "inside a model"
+
 # Makes a value fit, or raises Misfit.
 Fit = Callable[[Any], Any]
 
@@ -127,14 +130,14 @@ class Fitting:
         if issubclass(cls, enum.Enum):
             return _member(cls, style)
         if dataclass_of(annotation) is not None:
-            return self._once(annotation, DATACLASS if style == PLAIN else style, dataclass_fit)
+            return self._once(annotation, _within(style, DATACLASS), dataclass_fit)
         if is_model(cls):
             return model_fit(cls)
         if is_typed_dict(cls):
-            return self._once(annotation, MODEL if style == PLAIN else style, typed_dict_fit)
+            return self._once(annotation, _within(style, MODEL), typed_dict_fit)
         if is_message(cls):
             return message_fit(cls)
-        return scalar_reading(cls, style)
+        return scalar_reading(cls, MODEL if style == _INSIDE else style)
 
     def _once(self, annotation: Any, style: str, make: Callable[[Any, str, Fitting], Fit]) -> Fit:
         key = (annotation, style)
@@ -154,11 +157,11 @@ class Fitting:
         if issubclass(cls, Mapping):
             return self._mapping(cls, args, style, depth)
         if is_named_tuple(cls):
-            return self._named_tuple(annotation, MODEL if style == PLAIN else style, depth)
+            return self._named_tuple(annotation, _within(style, MODEL), depth)
         if cls is tuple and args and args[1:] != (Ellipsis,):
             # `tuple[()]` is () in one Python and ((),) in another.
             items = () if args == ((),) else args
-            inner = MODEL if style == PLAIN else style
+            inner = _within(style, MODEL)
             fits = [(f"item_{number}", self.of(item, inner, depth)) for number, item in enumerate(items)]
             return row_fit(named(annotation), tuple, fits, {})
         if hasattr(cls, "__iter__") and hasattr(cls, "__contains__") and not issubclass(cls, (str, bytes, bytearray)):
@@ -172,7 +175,7 @@ class Fitting:
         return row_fit(cls.__name__, lambda items: cls(*items), fits, cls._field_defaults)
 
     def _sequence(self, cls: type, args: tuple[Any, ...], style: str, depth: int) -> Fit:
-        item_fit = self.of(args[0], style, depth) if args else None
+        item_fit = self.of(args[0], style if cls is list else _within(style, style), depth) if args else None
         make = None if cls is list or cls.__module__ == "collections.abc" else cls
         if cls.__module__ == "collections.abc" and issubclass(set, cls):
             make = set
@@ -224,7 +227,9 @@ class Fitting:
         return fit
 
     def _union(self, annotation: Any, members: tuple[Any, ...], style: str, depth: int) -> Fit:
-        fits = [(member, self.of(member, style, depth)) for member in members]
+        optional = len(members) == 2 and type(None) in members
+        inner = style if optional else _within(style, style)
+        fits = [(member, self.of(member, inner, depth)) for member in members]
         classes = {bare(member) for member in members if isinstance(bare(member), type)}
         others = [fit for member, fit in fits if member is not type(None)]
 
@@ -245,6 +250,11 @@ class Fitting:
             raise unexpected(named(annotation), value)
 
         return fit
+
+
+def _within(style: str, outermost: str) -> str:
+    """How what is in a class is written, by how the class itself is; `outermost` if there is nothing around it."""
+    return {PLAIN: outermost, MODEL: _INSIDE}.get(style, style)
 
 
 def _distance(annotation: Any, value: Mapping[Any, Any]) -> int:
@@ -278,7 +288,7 @@ def _member(cls: type[enum.Enum], style: str) -> Fit:
         # True is no 1, here as elsewhere.
         return None if found is None or isinstance(found.value, bool) != isinstance(value, bool) else found
 
-    ways = (by_value, by_name) if style == DATACLASS else (by_name, by_value)
+    ways = (by_value, by_name) if style in (DATACLASS, _INSIDE) else (by_name, by_value)
 
     def fit(value: Any) -> enum.Enum:
         if isinstance(value, cls):

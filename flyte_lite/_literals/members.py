@@ -42,14 +42,19 @@ def member_writer(options: list[Any], open_: bool, by_name: bool) -> Callable[[A
     return write
 
 
-def by_value(value: Any) -> Any:
-    """The value with the values of members in their place, also of those in lists, tuples, sets and dicts."""
+def by_value(value: Any, careful: bool = False) -> Any:
+    """The value with the values of members in their place, also of those in lists, tuples, sets and dicts.
+
+    Args:
+        value: Anything.
+        careful: Leave a member whose value is the name of another one, for who reads names first.
+    """
     if isinstance(value, enum.Enum):
-        return value.value
+        return value if careful and type(value).__members__.get(value.value, value) is not value else value.value
     if isinstance(value, tuple):
-        return tuple(map(by_value, value))
+        return tuple(by_value(item, careful) for item in value)
     if type(value) in (list, set, frozenset):
-        return type(value)(map(by_value, value))
+        return type(value)(by_value(item, careful) for item in value)
     if type(value) is dict:
-        return {by_value(key): by_value(item) for key, item in value.items()}
+        return {by_value(key, careful): by_value(item, careful) for key, item in value.items()}
     return value

@@ -206,10 +206,12 @@ def _named_members(value: Any, annotation: Any, known: _Known) -> Any:
         return {
             _named_members(key, key_type, known): _named_members(item, item_type, known) for key, item in value.items()
         }
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         if origin in UNIONS:
             args = next((typing.get_args(bare(member)) for member in args if typing.get_args(bare(member))), ())
-        return [_named_members(item, args[0] if args else Any, known) for item in value]
+        # Only in lists stand names; a tuple, which may be annotated, too, has values.
+        of = args[0] if args and not (isinstance(cls, type) and issubclass(cls, tuple)) else Any
+        return [_named_members(item, of, known) for item in value]
     for member in args if origin in UNIONS else (annotation,):
         if isinstance(bare(member), type) and issubclass(bare(member), enum.Enum) and isinstance(value, str):
             found: Optional[enum.Enum] = bare(member).__members__.get(str.__str__(value))

@@ -226,12 +226,15 @@ class Writers:
         needed = shape.required
         by_position = shape.wrapper in ("Tuple", "NamedTuple")
         inside = self._pydantic and self._top is not None and shape is not self._top
-        # Inside a tuple or a typed dict a dict is one, too; inside a model it is a model.
-        keyed = inside and self._top is not None and self._top.wrapper != ""
+        # A dict in place of a class: a model reads names and values, any other class only values. What was
+        # dumped is exact.
+        loose = inside and not self._exact
+        wrapped = self._top is not None and self._top.wrapper != ""
 
         def write(value: Any) -> dict[str, Any]:
             if isinstance(value, dict) or (is_dict(value) and not is_instance(value)):
-                made = _fields(shape, by_value(dict(value)) if keyed else dict(value), converted)
+                given = by_value(dict(value), not wrapped) if loose else dict(value)
+                made = _fields(shape, given, converted)
                 return _in_order(shape, made) if whole else made
             # The official SDK's File is a model by itself.
             stored = shape.name != class_name(value) and reference_fields(value) is not None

@@ -108,6 +108,25 @@ def test_members_in_a_named_tuple_in_a_tuple_go_by_value() -> None:
     assert fields(to_literal((Swapped.red, Pair(Swapped.red)), of)) == {"item_0": "red", "item_1": ["green"]}
 
 
+class Straight(enum.Enum):
+    RED = "red"
+
+
+@pytest.mark.parametrize(("color", "text"), [(Straight.RED, "red"), (Swapped.red, "red")], ids=str)
+def test_a_dict_in_a_model_has_what_any_class_reads(color: enum.Enum, text: str) -> None:
+    # A dataclass there reads values only; a model names first, and then values.
+    inner = {"type": "object", "properties": {"c": COLOR}, "required": ["c"], "title": "Inner"}
+    of = struct(
+        "Pydantic Transformer",
+        **{"$defs": {"Inner": inner, "Swapped": {"enum": [color.name], "title": "Color", "type": "string"}}},
+        title="Model",
+        type="object",
+        properties={"inner": {"$ref": "#/$defs/Inner"}},
+    )
+
+    assert fields(to_literal({"inner": {"c": color}}, of)) == {"inner": {"c": text}}
+
+
 def test_what_can_not_be_compared_is_no_member() -> None:
     class Array:
         def __eq__(self, other: object) -> bool:
