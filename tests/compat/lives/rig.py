@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Optional
 
@@ -37,6 +38,17 @@ def divide(a: int, b: int) -> tuple[int, int]:
 
 def nothing(n: int = 0) -> None:
     return None
+
+
+@dataclass
+class Point:
+    x: float
+    y: float = 0.5
+    tags: list[str] = field(default_factory=list)
+
+
+def move(p: Point, dx: float) -> Point:
+    return Point(p.x + dx, p.y, [*p.tags, "moved"])
 
 
 def chatty(lines: int = 50, seconds: float = 5.0) -> int:
@@ -83,6 +95,7 @@ def deploy(box: Devbox) -> None:
     box.task(name="rig.hello", version="v1")(hello)
     box.task(name="rig.many", version="v1")(many)
     box.task(name="rig.divide", version="v1")(divide)
+    box.task(name="rig.move", version="v1")(move)
     box.task(name="rig.nothing", version="v1")(nothing)
     box.task(name="rig.chatty", version="v1")(chatty)
     box.task(name="rig.fail", version="v1")(fail)
