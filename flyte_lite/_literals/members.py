@@ -10,6 +10,8 @@ from typing import Any, Callable
 from flyte_lite._literals.misfit import unexpected
 
 _NAMED = 12
+# Of lists, tuples and dicts in one another that a member is looked for in.
+_DEPTH = 8
 
 
 def member_writer(options: list[Any], open_: bool, by_name: bool) -> Callable[[Any], Any]:
@@ -42,19 +44,22 @@ def member_writer(options: list[Any], open_: bool, by_name: bool) -> Callable[[A
     return write
 
 
-def by_value(value: Any, careful: bool = False) -> Any:
+def by_value(value: Any, careful: bool = False, depth: int = 0) -> Any:
     """The value with the values of members in their place, also of those in lists, tuples, sets and dicts.
 
     Args:
         value: Anything.
         careful: Leave a member whose value is the name of another one, for who reads names first.
+        depth: Of the value in the whole. Nothing is looked for deeper than a type goes, or in what contains itself.
     """
     if isinstance(value, enum.Enum):
         return value if careful and type(value).__members__.get(value.value, value) is not value else value.value
+    if depth > _DEPTH:
+        return value
     if isinstance(value, tuple):
-        return tuple(by_value(item, careful) for item in value)
+        return tuple(by_value(item, careful, depth + 1) for item in value)
     if type(value) in (list, set, frozenset):
-        return type(value)(by_value(item, careful) for item in value)
+        return type(value)(by_value(item, careful, depth + 1) for item in value)
     if type(value) is dict:
-        return {by_value(key, careful): by_value(item, careful) for key, item in value.items()}
+        return {by_value(key, careful, depth + 1): by_value(item, careful, depth + 1) for key, item in value.items()}
     return value
