@@ -63,6 +63,8 @@ class DeviceCode:
         self._person = person
         self._to_refresh = dict(to_refresh or {})
         self._pending: Optional[_Pending] = None
+        # Whether an answer about it was lost, which may have had the token in it: nobody gets that a second time.
+        self._unheard = False
 
     def quiet(self, old: Token) -> bool:
         """See `TokenSource`."""
@@ -75,13 +77,16 @@ class DeviceCode:
         if token is not None:
             return token
         self._person.need("a device code is to be typed in")
-        pending = self._pending
-        if pending is None or pending.born.seconds_until(Moment.now(deadline.clock)) >= pending.life:
-            pending = self._ask(config, deadline)
-        # Kept until it is used up: who approves it a little too late for one call has done so for the next.
-        self._pending = pending
-        self._person.tell(pending.prompt)
-        return self._poll(config, pending, deadline)
+        while token is None:
+            pending = self._pending
+            if pending is None or pending.born.seconds_until(Moment.now(deadline.clock)) >= pending.life:
+                pending = self._ask(config, deadline)
+                self._unheard = False
+            # Kept until it is used up: who approves it a little too late for one call has done so for the next.
+            self._pending = pending
+            self._person.tell(pending.prompt)
+            token = self._poll(config, pending, deadline)
+        return token
 
     def _refreshed(self, config: ClientConfig, old: Token, deadline: Deadline) -> Optional[Token]:
         return refreshed(self._provider, config, self._proof, old, deadline, self._to_refresh)
@@ -116,7 +121,8 @@ class DeviceCode:
             code, prompt, answer.seconds("interval") or _INTERVAL, answer.born, answer.seconds("expires_in") or _LIFE
         )
 
-    def _poll(self, config: ClientConfig, pending: _Pending, deadline: Deadline) -> Token:
+    def _poll(self, config: ClientConfig, pending: _Pending, deadline: Deadline) -> Optional[Token]:
+        """None if the code was used up by an answer that did not arrive."""
         interval = pending.interval
         fields, authorization, secrets = self._proof.of(config)
         form = {"grant_type": _GRANT, "device_code": pending.code, **fields}
@@ -132,6 +138,7 @@ class DeviceCode:
                     Code.DEADLINE_EXCEEDED,
                     sent=False,
                 )
+            unheard, self._unheard = self._unheard, True  # Ctrl-C is one way to lose an answer
             try:
                 answer = self._provider.post(
                     config.token_endpoint,
@@ -146,8 +153,10 @@ class DeviceCode:
                 if isinstance(error, CallTimeoutError):
                     interval *= 2  # as RFC 8628 §3.5 wants it
             else:
+                self._unheard = unheard
                 if answer.error not in ("authorization_pending", "slow_down"):
-                    return self._settled(answer)
+                    self._pending = None
+                    return None if answer.error == "invalid_grant" and self._unheard else self._settled(answer)
                 if answer.error == "slow_down":
                     interval += _SLOWER
             if pending.born.seconds_until(Moment.now(deadline.clock)) >= pending.life:
@@ -157,7 +166,6 @@ class DeviceCode:
                 )
 
     def _settled(self, answer: ProviderAnswer) -> Token:
-        self._pending = None
         if answer.error == "expired_token":
             raise answer.refusal("the device code was not entered while it was good")
         if answer.error == "access_denied":

@@ -291,6 +291,28 @@ def test_a_call_that_ends_too_soon_leaves_the_code_to_the_next() -> None:
     assert len(bench.told) == 2
 
 
+SILENCE = errors.CallTimeoutError("silence", Code.DEADLINE_EXCEEDED)
+USED_UP = web_answer({"error": "invalid_grant"}, 400)
+
+
+@pytest.mark.parametrize("lost", [SILENCE, errors.ConnectionLostError("lost")], ids=["silence", "lost"])
+def test_a_code_that_was_used_up_by_an_answer_that_was_lost_is_followed_by_another(lost: errors.CallError) -> None:
+    bench = Bench(PENDING, lost, USED_UP, PENDING, GRANTED)
+
+    assert bench.device().fetch(None, bench.deadline()).value == "abc"
+    assert len(bench.web.requests(DEVICE)) == 2
+    assert len(bench.told) == 2
+
+
+@pytest.mark.parametrize(("answers", "codes"), [((PENDING, USED_UP), 1), ((SILENCE, USED_UP, USED_UP), 2)])
+def test_a_code_that_is_refused_though_no_answer_was_lost_is_the_end(answers: tuple[Any, ...], codes: int) -> None:
+    bench = Bench(*answers)
+
+    with pytest.raises(errors.UnauthenticatedError, match="answered invalid_grant"):
+        bench.device().fetch(None, bench.deadline())
+    assert len(bench.web.requests(DEVICE)) == codes
+
+
 def test_a_device_sign_in_can_be_canceled() -> None:
     bench = Bench(PENDING)
     cancel = Cancel()
