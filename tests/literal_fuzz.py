@@ -209,7 +209,8 @@ class Fuzzer:
                 changed = changed or bytearray(b"\0")
             try:
                 made = type(message).FromString(bytes(changed))
-            except DecodeError:
+            except (DecodeError, UnicodeDecodeError):
+                # The second is how protobuf in Python says it.
                 continue
             return made
         return message
