@@ -168,7 +168,8 @@ class SocketAnswer(OpenAnswer):
 
     def _give_back(self) -> None:
         exchange = self._exchange
-        if self._keep and self._body.clean and not exchange.aborted:
+        # What came with the head of an answer that has no body is what nobody asked for.
+        if self._keep and self._body.clean and not self._rest and not exchange.aborted:
             connection, exchange.connection = exchange.connection, None
             exchange.finish()
             self._pool.give(connection)

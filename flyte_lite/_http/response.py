@@ -12,10 +12,11 @@ from typing import NamedTuple, Optional, Protocol
 from flyte_lite.errors import Code, ConnectionLostError, EndpointError
 
 _HEAD_LINES, _LINE_BYTES = 100, 64 * 1024
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
-_STATUS = re.compile(r"HTTP/(\d)\.(\d) +([1-9]\d\d)(?: +(.*))?").fullmatch
-_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n").match
+_EMPTY_LINE = re.compile(rb"\n\r?\n").search
+_STATUS = re.compile(r"HTTP/1\.(\d) +([1-9]\d\d)(?: +(.*))?").fullmatch
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]{0,64}(?:;[^\n]{0,4000})?\r?\n").match
 _CHUNK_LINE_BYTES = 4096
+_BLANK = " \t"  # not what `str.strip` takes for it, which has characters of Latin-1 in it
 
 
 class Head(NamedTuple):
@@ -44,19 +45,19 @@ def split_head(data: bytes) -> Optional[tuple[Head, bytes]]:
     Raises:
         EndpointError: It is no HTTP, or too large.
     """
-    end = data.find(b"\r\n\r\n")
-    after = end + 4
-    if end < 0:
-        found = _HEAD_END.search(data)
-        if found is None:
-            _check_beginning(data)
-            return None
-        end, after = found.span()
-    text = data[:end].decode("latin-1")
-    first, *lines = text.split("\r\n") if "\r\n" in text else text.split("\n")
+    # The first empty line, however its own end and that of the line before are written: two who do not agree on where
+    # a head ends do not agree on what is an answer.
+    empty = _EMPTY_LINE(data)
+    if empty is None:
+        _check_beginning(data)
+        return None
+    text = data[: empty.start() + 1].replace(b"\r\n", b"\n").decode("latin-1")
+    first, *lines = text[:-1].split("\n")
     status = _STATUS(first)
     if status is None:
         raise no_http()
+    if "\r" in text or "\0" in text:
+        raise EndpointError("the answer's head has a NUL, or a carriage return that ends no line", Code.INTERNAL)
     if len(lines) > _HEAD_LINES:
         raise head_too_large(f"more than {_HEAD_LINES} headers")
     headers: dict[str, list[str]] = {}
@@ -65,14 +66,17 @@ def split_head(data: bytes) -> Optional[tuple[Head, bytes]]:
         if len(line) > _LINE_BYTES:
             raise head_too_large(f"a line of more than {_LINE_BYTES} bytes")
         name, colon, value = line.partition(":")
-        if line[0] in " \t" and values:
-            values[-1] = f"{values[-1]} {line.strip()}"  # continues the line before, as was once allowed
-        elif not colon:
+        name = name.rstrip(_BLANK)
+        if line[0] in _BLANK and values:
+            values[-1] = f"{values[-1]} {line.strip(_BLANK)}".strip(
+                _BLANK
+            )  # continues the line before, as was once allowed
+        elif not colon or not name or name[0] in _BLANK:
             raise no_http()
         else:
-            values = headers.setdefault(name.rstrip().lower(), [])
-            values.append(value.strip(" \t\r"))
-    return Head(int(status[2]), int(status[3]), status[4] or "", headers), data[after:]
+            values = headers.setdefault(name.lower(), [])
+            values.append(value.strip(_BLANK))
+    return Head(int(status[1]), int(status[2]), status[3] or "", headers), data[empty.end() :]
 
 
 def _check_beginning(data: bytes) -> None:
@@ -160,14 +164,18 @@ class EndlessBody:
 
 
 class ChunkedBody:
-    """A body that comes in chunks, each with its own length."""
+    """A body that comes in chunks, each with its own length.
+
+    Args:
+        clean: False if its head leaves doubts, so that nothing may follow it.
+    """
 
     __slots__ = ("_came", "_held", "_left", "_trailing", "announced", "clean", "done")
 
-    def __init__(self) -> None:
+    def __init__(self, clean: bool = True) -> None:
         self.announced: Optional[int] = None
         self.done = False
-        self.clean = True
+        self.clean = clean
         self._came = 0
         self._held = b""  # what came of a line between two chunks
         self._left = 0  # of the chunk that has begun, with the line end after it
@@ -225,7 +233,7 @@ class ChunkedBody:
         if data.startswith((b"\r\n", b"\n")):
             end = data.index(b"\n") + 1
         else:
-            found = _HEAD_END.search(data)
+            found = _EMPTY_LINE(data)
             if found is None:
                 if len(data) > _LINE_BYTES:
                     raise self._broken()
@@ -233,7 +241,7 @@ class ChunkedBody:
                 return
             end = found.end()
         self.done = True
-        self.clean = end == len(data)
+        self.clean = self.clean and end == len(data)
 
     def _broken(self) -> ConnectionLostError:
         return ConnectionLostError(f"the answer's body broke after {self._came} bytes: what follows is no chunk")
@@ -249,19 +257,20 @@ def body_of(method: str, head: Head) -> Body:
         return SizedBody(0)  # whatever is announced, no body follows
     headers = head.headers
     codings = headers.get("transfer-encoding")
+    lengths = headers.get("content-length")
     if codings is not None:
-        coding = ",".join(codings).strip().lower()
+        coding = ",".join(codings).strip(_BLANK).lower()
         if coding == "chunked":
-            return ChunkedBody()
+            # With a length beside it, or from a server that can't know of chunks, somebody on the way may have read it
+            # otherwise (RFC 9112 §6.1 and §6.3).
+            return ChunkedBody(clean=lengths is None and head.minor > 0)
         if coding != "identity":
             raise EndpointError(
                 f"the answer comes in a transfer coding that nobody asked for: {coding[:40]}", Code.INTERNAL
             )
-        return EndlessBody()
-    lengths = headers.get("content-length")
     if lengths is None:
         return EndlessBody()
-    said = {length.strip() for line in lengths for length in line.split(",")}
+    said = {length.strip(_BLANK) for line in lengths for length in line.split(",")}
     length = said.pop()
     if said or not (length.isascii() and length.isdigit() and len(length) < 19):
         raise EndpointError(

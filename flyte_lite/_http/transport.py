@@ -30,12 +30,13 @@ from flyte_lite._http.origin import Origin
 from flyte_lite._http.pool import Pool
 from flyte_lite._http.proxy import proxy_for
 from flyte_lite._http.request import Headers, request_head
-from flyte_lite._http.response import Head, body_of, split_head
+from flyte_lite._http.response import Head, body_of, head_too_large, split_head
 from flyte_lite._http.tls import TlsPolicy
 
 __all__ = ["Answer", "OpenAnswer", "Transport"]
 
 _HELD_BYTES = 64 * 1024
+_INTERIM = 100
 # urllib3 1.26 closes the pool that was not used for longest, which somebody may be about to use.
 _POOLS = 10_000
 
@@ -235,6 +236,7 @@ def _send_pieces(exchange: Exchange, sock: Any, pieces: Iterator[bytes]) -> None
 
 def _receive_head(exchange: Exchange, sock: Any) -> tuple[Head, bytes]:
     data = b""
+    interim = 0
     while True:
         found = split_head(data)
         if found is None:
@@ -246,6 +248,9 @@ def _receive_head(exchange: Exchange, sock: Any) -> tuple[Head, bytes]:
             data += more
         elif 100 <= found[0].status < 200 and found[0].status != 101:
             data = found[1]  # such as 103 Early Hints: the answer is still to come
+            interim += 1
+            if interim > _INTERIM:
+                raise head_too_large(f"more than {_INTERIM} interim answers")
         else:
             return found
 

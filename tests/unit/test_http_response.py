@@ -264,3 +264,73 @@ def fed(data: bytes, step: int) -> ChunkedBody:
     for at in range(0, len(data), step):
         body.feed(data[at : at + step])
     return body
+
+
+@pytest.mark.parametrize(
+    ("data", "headers", "rest"),
+    [
+        (b"HTTP/1.1 200 OK\nContent-Length: 4\n\nab\r\n\r\n", {"content-length": ["4"]}, b"ab\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\nA: 1\n\r\nB: 2\r\n\r\n", {"a": ["1"]}, b"B: 2\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nA: 1\r\n\nB: 2\r\n\r\n", {"a": ["1"]}, b"B: 2\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nA: 1\nB: 2\r\n\r\nx", {"a": ["1"], "b": ["2"]}, b"x"),
+        (b"HTTP/1.1 200 OK\nA: 1\r\n\r\nx", {"a": ["1"]}, b"x"),
+    ],
+)
+def test_the_first_empty_line_ends_a_head_however_lines_end(
+    data: bytes, headers: dict[str, list[str]], rest: bytes
+) -> None:
+    assert split_head(data) == (Head(1, 200, "OK", headers), rest)
+
+
+@pytest.mark.parametrize("field", [b"A: 1\rB: 2", b"A: 1\r", b"A: a\0b", b"A\0: 1", b"A\r: 1"])
+def test_a_head_with_what_others_read_as_something_else_is_refused(field: bytes) -> None:
+    with pytest.raises(EndpointError, match="has a NUL, or a carriage return"):
+        split_head(b"HTTP/1.1 200 OK\r\n" + field + b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("field", [b" A: 1", b"\tA: 1", b": 1", b" : 1", b"HTTP/1.1"])
+def test_a_line_that_is_no_header_is_refused(field: bytes) -> None:
+    with pytest.raises(EndpointError, match="does not speak HTTP"):
+        split_head(b"HTTP/1.1 200 OK\r\n" + field + b"\r\n\r\n")
+
+
+def test_only_blanks_are_blank() -> None:
+    data = b"HTTP/1.1 200 OK\r\nContent-Length \t: 5\r\nContent-Length\x85: 5\r\nA:\xa0\r\n\t\r\n\r\n"
+
+    assert head(data).headers == {"content-length": ["5"], "content-length\x85": ["5"], "a": ["\xa0"]}
+    with pytest.raises(EndpointError, match="announces no length"):
+        body_of("POST", answer(content_length="5\xa0"))
+
+
+@pytest.mark.parametrize("version", [b"HTTP/2.0", b"HTTP/0.9", b"HTTP/1.10"])
+def test_another_version_is_another_protocol(version: bytes) -> None:
+    with pytest.raises(EndpointError, match="does not speak HTTP"):
+        split_head(version + b" 200 OK\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("found", "clean"),
+    [
+        (answer(transfer_encoding="chunked"), True),
+        (answer(transfer_encoding="chunked", content_length="5"), False),
+        (answer(minor=0, connection="keep-alive", transfer_encoding="chunked"), False),
+    ],
+)
+def test_nothing_follows_an_answer_that_says_two_things_of_its_length(found: Head, clean: bool) -> None:
+    body = body_of("POST", found)
+    body.feed(b"0\r\n\r\n")
+
+    assert body.clean is clean
+
+
+def test_a_coding_that_is_none_leaves_the_length() -> None:
+    body = body_of("POST", answer(transfer_encoding="identity", content_length="2"))
+
+    assert (body.feed(b"ab"), body.done) == (b"ab", True)
+
+
+@pytest.mark.parametrize("line", [b"1;" + b"x" * 4090 + b"\r\na\r\n", b"1" + b" " * 4090 + b"\r\na\r\n"])
+@pytest.mark.parametrize("step", [1, 100_000])
+def test_the_line_before_a_chunk_has_bounds_however_it_comes(line: bytes, step: int) -> None:
+    with pytest.raises(ConnectionLostError, match="what follows is no chunk"):
+        fed(line, step)
