@@ -13,11 +13,10 @@ def media_type(headers: Mapping[str, list[str]]) -> str:
     return headers.get("content-type", [""])[0].partition(";")[0].strip().lower()
 
 
-def explain(wanted: str, status: int, reason: str, headers: Mapping[str, list[str]], body: bytes) -> str:
+def explain(status: int, reason: str, headers: Mapping[str, list[str]], body: bytes) -> str:
     """What such an answer probably is, for somebody who has to find out why.
 
     Args:
-        wanted: Who should have answered.
         status: Of HTTP, whatever the number.
         reason: The words behind it.
         headers: By lower-case name.
@@ -28,7 +27,7 @@ def explain(wanted: str, status: int, reason: str, headers: Mapping[str, list[st
     what = f"HTTP {status}{f' {_shown(reason)}' if reason else ''}, {_shown(media) or 'no content type'}" + (
         f", server {server}" if server else ""
     )
-    message = f"what answered is not {wanted} ({what}){_hint(status, media, headers, body)}"
+    message = f"what answered is not Flyte ({what}){_hint(status, media, headers, body)}"
     start = "" if "content-encoding" in headers else _start_of(body, media)
     return f'{message}. It begins: "{start}"' if start else message
 

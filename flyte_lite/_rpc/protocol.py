@@ -24,7 +24,7 @@ USER_AGENT = f"flyte-lite/{__version__}"
 # What says the same whoever sends it, so its own class is more use than EndpointError.
 _SAID_BY_PROXIES = (Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.UNAVAILABLE)
 _NO_SUCH_METHOD = (
-    "this server has no such method (HTTP 404); it may be older than this client, or serve Flyte under another path"
+    "this server has no such method (HTTP 404); it may be older than this client, or be served under another path"
 )
 
 
@@ -114,7 +114,7 @@ class Protocol(ABC):
         if status == 404 and media == "text/plain":
             raise errors.UnimplementedError(_NO_SUCH_METHOD, code, headers=headers)
         kind = errors.class_of(code) if code in _SAID_BY_PROXIES else errors.EndpointError
-        raise kind(explain("Flyte", status, reason, headers, body), code, headers=headers)
+        raise kind(explain(status, reason, headers, body), code, headers=headers)
 
 
 def _packing(name: Optional[str]) -> Optional[Compression]:
