@@ -10,6 +10,7 @@ from urllib3.util.wait import wait_for_read
 from flyte_lite._clock import Clock
 from flyte_lite._http.exchange import Exchange
 from flyte_lite._http.origin import Origin
+from flyte_lite.errors import ConnectFailedError
 
 KEPT = 32
 """Most connections to one origin that wait; there may be more at work."""
@@ -100,7 +101,10 @@ def host_of(origin: Origin) -> str:
     try:
         name = origin.host.encode("ascii").decode()
     except UnicodeEncodeError:
-        name = origin.host.encode("idna").decode()
+        try:
+            name = origin.host.encode("idna").decode()
+        except UnicodeError as error:
+            raise ConnectFailedError(f"{origin.host!r} can't be the name of a host: {error}") from error
     if ":" in name:
         name = f"[{name.partition('%')[0]}]"
     standard = {"http": 80, "https": 443}[origin.scheme]

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any, Optional, Union
@@ -36,6 +37,7 @@ from flyte_lite._http.response import head_too_large, no_http
 from flyte_lite._http.tls import refusal
 from flyte_lite._http.transport import Transport
 
+_LENGTH = re.compile(r"[0-9]{1,18}").fullmatch
 _CHUNKS_BADLY = tuple(int(part) for part in requests.__version__.split(".")[:2]) < (2, 29)
 
 
@@ -164,7 +166,7 @@ class _SessionAnswer(OpenAnswer):
             headers.setdefault(name.lower(), []).append(value)
         lengths = headers.get("content-length", [""])
         bodiless = method == "HEAD" or response.status_code in (204, 304)
-        sized = not bodiless and "transfer-encoding" not in headers and lengths[0].isascii() and lengths[0].isdigit()
+        sized = not bodiless and "transfer-encoding" not in headers and bool(_LENGTH(lengths[0]))
         self._read_already: Optional[bytes] = None
         if getattr(response, "_content_consumed", False):
             # By a hook, and unpacked.
@@ -241,6 +243,9 @@ def _explain(error: Exception, exchange: Exchange, origin: Origin) -> None:
     kinds = tuple(type(one) for one in causes_of(error))
     server = f"{origin.host}:{origin.port}"
     if isinstance(error, ValueError):
+        if isinstance(root, urllib3.exceptions.LocationParseError):
+            # Its text has the address, which may have a password in it.
+            raise errors.ConfigError("an address that the session has, such as a proxy's, is none") from None
         raise errors.ConfigError(f"the session can't make this call: {error}") from error
     if isinstance(error, requests.exceptions.ReadTimeout):
         left = exchange.deadline.left()

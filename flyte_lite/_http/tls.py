@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import ssl
 import sys
 import tempfile
@@ -156,10 +157,16 @@ def _file(pem: Pem, what: str, mark: bytes, held: contextlib.ExitStack) -> str:
             content = Path(data).read_bytes()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "that is no path"
-            raise ConfigError(f"{name} can't be read from {os.fspath(data)[:200]!r}: {reason}") from None
+            raise ConfigError(f"{name} can't be read from {_shown(os.fspath(data))}: {reason}") from None
     if mark not in content:
         raise ConfigError(f"{name} is no PEM text with '{mark.decode().strip('-')}' in it")
     return _in_memory(data, held) if isinstance(data, bytes) else os.fspath(data)
+
+
+def _shown(path: str) -> str:
+    # What has only base64 in it may be the key itself, without the lines around it.
+    bare = re.fullmatch(r"[A-Za-z0-9+=_-][A-Za-z0-9+/=_\s-]{30,}", path)
+    return "what was given, which is no PEM text" if bare else repr(path[:200])
 
 
 def _in_memory(data: bytes, held: contextlib.ExitStack) -> str:

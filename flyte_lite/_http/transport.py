@@ -27,7 +27,7 @@ from flyte_lite._http.connection import POOLS, timed
 from flyte_lite._http.exchange import Exchange
 from flyte_lite._http.keepalive import SocketOption
 from flyte_lite._http.origin import Origin
-from flyte_lite._http.pool import Pool
+from flyte_lite._http.pool import Pool, host_of
 from flyte_lite._http.proxy import proxy_for
 from flyte_lite._http.request import Headers, request_head
 from flyte_lite._http.response import Head, body_of, head_too_large, split_head
@@ -198,7 +198,7 @@ class Transport:
             return Pool(maker, origin, self._clock)
         # A plain request through an HTTP proxy names its target in full, and tells the proxy who asks.
         further = "".join(f"{name}: {value}\r\n" for name, value in maker.proxy_headers.items())
-        return Pool(maker, origin, self._clock, str(origin), further)
+        return Pool(maker, origin, self._clock, f"{origin.scheme}://{host_of(origin)}", further)
 
 
 def _send(exchange: Exchange, sock: Any, head: bytes, body: Union[bytes, Iterator[bytes], None]) -> bool:

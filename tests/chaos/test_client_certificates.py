@@ -187,6 +187,10 @@ SECRET = KEY.splitlines()[5]
         ({"key": KEY}, "without its certificate"),
         ({"cert": "/not/there.pem"}, r"client certificate \(ssl_credentials\) can't be read from '/not/there.pem'"),
         ({"cert": CERT, "key": "/not/there.pem"}, r"client key \(ssl_credentials\) can't be read"),
+        (
+            {"cert": CERT, "key": SECRET},
+            r"client key \(ssl_credentials\) can't be read from what was given",
+        ),
         ({"cert": "\0"}, r"client certificate \(ssl_credentials\) can't be read"),
         ({"cert": KEY}, r"client certificate \(ssl_credentials\) is no PEM text with 'BEGIN CERTIFICATE'"),
         ({"cert": CERT, "key": CERT}, r"client key \(ssl_credentials\) is no PEM text with 'PRIVATE KEY'"),

@@ -434,6 +434,29 @@ def test_a_header_that_can_not_be_sent_is_not_repeated(plain: Network, plain_ses
     assert other.value.__cause__ is None
 
 
+@pytest.mark.parametrize("proxy", ["http://me:planted@host:bad", "http://me:planted@[::1", "http://me:planted@h:99999"])
+def test_a_proxy_that_is_no_address_hides_its_password(
+    plain: Network, plain_session: requests.Session, proxy: str
+) -> None:
+    plain_session.proxies["http"] = proxy
+    with pytest.raises(ConfigError, match="an address that the session has, such as a proxy's, is none") as caught:
+        plain.open()
+
+    assert "planted" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_length_that_is_no_number_of_bytes_is_no_length(plain: Network, plain_session: requests.Session) -> None:
+    """Python itself refuses to read so many digits, with a ValueError."""
+
+    def serve(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nok")
+
+    plain.server.script = serve
+    assert plain.call().body == b"ok"
+
+
 def test_their_hooks_are_called_and_may_raise(plain: Network, plain_session: requests.Session) -> None:
     seen: list[int] = []
     plain_session.hooks["response"].append(lambda response, **_: seen.append(response.status_code))

@@ -9,6 +9,8 @@ import pytest
 from flyte_lite._http.origin import Origin
 from flyte_lite._http.pool import host_of
 from flyte_lite._http.request import Headers, request_head
+from flyte_lite._http.transport import Transport
+from flyte_lite.errors import ConnectFailedError
 
 
 def lines(headers: Headers, length: Optional[int] = None, further: str = "") -> list[str]:
@@ -96,3 +98,16 @@ def test_a_target_can_not_break_out_of_its_line(target: str, sent: str) -> None:
 )
 def test_the_host_that_a_server_is_told(origin: Origin, host: str) -> None:
     assert host_of(origin) == host
+
+
+@pytest.mark.parametrize("host", ["\xfc" * 60, "a..\xfc"])
+def test_a_name_that_no_host_can_have(host: str) -> None:
+    with pytest.raises(ConnectFailedError, match="can't be the name of a host"):
+        host_of(Origin("http", host, 80))
+
+
+def test_a_proxy_is_told_a_name_as_dns_has_it() -> None:
+    transport = Transport(environ={"http_proxy": "http://127.0.0.1:9"})
+
+    assert transport._pool(Origin("http", "b\xfccher.example", 8080)).prefix == "http://xn--bcher-kva.example:8080"
+    assert transport._pool(Origin("http", "::1", 80)).prefix == "http://[::1]"
