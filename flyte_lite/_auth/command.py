@@ -159,17 +159,23 @@ class Command:
 
 
 def _read(pipe: Any, into: bytearray, *, to_end: bool) -> bool:
-    """Take what is there; False at its end. What is too much is read and thrown away."""
-    while True:
+    """Take what is there; False at its end. What is too much is read and thrown away.
+
+    To the end is no further than a pipe holds: who writes on behind a command that has ended may never stop.
+    """
+    taken = 0
+    while taken <= _MOST:
         try:
             piece = os.read(pipe.fileno(), 65536)
         except BlockingIOError:
             return True
         into += piece[: _MOST - len(into)]
+        taken += len(piece)
         if not piece:
             return False
         if not to_end:
-            return True
+            break
+    return True
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -12,6 +12,7 @@ from flyte_lite._auth.person import Person
 from flyte_lite._auth.provider import IdentityProvider, ProviderAnswer, shown
 from flyte_lite._auth.tokens import Moment, Token
 from flyte_lite._clock import Deadline
+from flyte_lite._rpc.retry import pushback
 from flyte_lite.errors import (
     CallError,
     CallTimeoutError,
@@ -39,6 +40,9 @@ class _Pending(NamedTuple):
     interval: float
     born: Moment
     life: float
+
+    def __repr__(self) -> str:
+        return f"_Pending({self.prompt})"
 
 
 class DeviceCode:
@@ -131,7 +135,8 @@ class DeviceCode:
             deadline.sleep(interval if left is None else min(interval, left))
             if deadline.canceled:
                 raise CanceledError("signing in was canceled", Code.CANCELED, sent=False)
-            if deadline.expired:
+            # Not what the clock says now, which may have woken us a little early: never sooner than told.
+            if left is not None and left <= interval:
                 raise CallTimeoutError(
                     f"nobody entered the device code within {deadline.seconds:g} s; give it more with timeout=, or "
                     "call again, as the code is still good",
@@ -150,8 +155,9 @@ class DeviceCode:
             except CallError as error:
                 if not _passing(error):
                     raise
-                if isinstance(error, CallTimeoutError):
+                if isinstance(error, CallTimeoutError) and not deadline.expired:
                     interval *= 2  # as RFC 8628 §3.5 wants it
+                interval = max(interval, pushback(error) or 0.0)
             else:
                 self._unheard = unheard
                 if answer.error not in ("authorization_pending", "slow_down"):
@@ -159,6 +165,8 @@ class DeviceCode:
                     return None if answer.error == "invalid_grant" and self._unheard else self._settled(answer)
                 if answer.error == "slow_down":
                     interval += _SLOWER
+            # The next call that polls for this code is the same client.
+            self._pending = pending = pending._replace(interval=interval)
             if pending.born.seconds_until(Moment.now(deadline.clock)) >= pending.life:
                 self._pending = None
                 raise UnauthenticatedError(

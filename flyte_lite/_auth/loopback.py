@@ -6,6 +6,8 @@ No thread: it listens while somebody waits for the answer, within that one's dea
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import selectors
 import socket
 from collections.abc import Callable
@@ -170,7 +172,7 @@ class Loopback:
         path, _, query = rest.partition(" ")[0].partition("?")
         # A page of another site may make a name of its own lead here.
         host = next((field[5:].strip() for field in fields if field[:5].lower() == "host:"), "")
-        if path.rstrip("/") != self._path.rstrip("/") or not is_loopback(urlsplit(f"//{host}").hostname or ""):
+        if path.rstrip("/") != self._path.rstrip("/") or not is_loopback(_host_of(host)):
             return False, {}, (404, "Not found", "This is where a sign-in ends, and nothing else.")
         if method != "GET":
             return False, {}, (405, "Not allowed", "A sign-in ends with GET.")
@@ -182,22 +184,33 @@ class Loopback:
         return taken, parameters, reply
 
 
+def _host_of(said: str) -> str:
+    try:
+        return urlsplit(f"//{said}").hostname or ""
+    except ValueError:  # no browser wrote that; who did must not end the sign-in
+        return ""
+
+
 def _listen(host: str, port: int, redirect_uri: str) -> list[socket.socket]:
-    # A browser may take localhost for either.
-    addresses = ["127.0.0.1", "::1"] if host == "localhost" else [host]
+    # A browser may take localhost for either. No resolver is asked: it may know better.
+    addresses = ["127.0.0.1", "::1"] if host.rstrip(".") == "localhost" else [host]
     listeners: list[socket.socket] = []
     problem: Optional[OSError] = None
     for address in addresses:
         sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if os.name == "posix":  # on Windows it lets two programs have one port
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind((address, port))
             sock.listen(16)
         except OSError as error:
             sock.close()
             problem = problem or error
-            # Somebody else there would get what is meant for us.
-            if address == addresses[0]:
+            # Somebody else there would get what is meant for us; but many machines have no IPv6.
+            if address == addresses[0] or error.errno == errno.EADDRINUSE:
+                for listener in listeners:
+                    listener.close()
+                listeners.clear()
                 break
         else:
             listeners.append(sock)

@@ -17,6 +17,7 @@ from caller import calling
 from issuer import CERTIFICATES, Issuer
 
 from flyte_lite import errors
+from flyte_lite._auth.loopback import Loopback
 from flyte_lite._clock import Cancel
 
 
@@ -134,6 +135,14 @@ def post(browser: Browser, url: str) -> None:
         browser.pages.append((int(sock.recv(1000).split()[1]), ""))
 
 
+def name_no_host(browser: Browser, url: str) -> None:
+    for host in ("[", "[x]", "a\u2100b", ""):
+        with socket.create_connection(("127.0.0.1", urlsplit(callback(url)).port or 0)) as sock:
+            sock.settimeout(10)
+            sock.sendall(f"GET {urlsplit(callback(url)).path}?code=x HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            browser.pages.append((int(sock.recv(1000).split()[1]), ""))
+
+
 def shout(browser: Browser, url: str) -> None:
     with socket.create_connection(("127.0.0.1", urlsplit(callback(url)).port or 0)) as sock:
         sock.settimeout(10)
@@ -208,6 +217,7 @@ def test_each_sign_in_has_a_state_and_a_verifier_of_its_own(plain_issuer: Issuer
         (ask_for_an_icon, [404]),
         (come_from_elsewhere, [400, 400, 400, 400]),
         (come_under_another_name, [404]),
+        (name_no_host, [404, 404, 404, 404]),
         (say_it_twice, [400]),
         (say_nothing, []),
         (shout, []),
@@ -290,6 +300,28 @@ def test_a_port_that_is_taken(plain_issuer: Issuer) -> None:
         refused = pytest.raises(errors.ConfigError, match="that port can't be used")
         with calling(plain_issuer, auth_type="Pkce") as caller, refused:
             caller.call()
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="nobody can be there")
+def test_a_port_that_is_taken_where_a_browser_may_look_first(plain_issuer: Issuer) -> None:
+    with socket.socket(socket.AF_INET6) as taken:
+        try:
+            taken.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no ::1")
+        taken.listen()
+        plain_issuer.redirect_uri = f"http://localhost:{taken.getsockname()[1]}/callback"
+        refused = pytest.raises(errors.ConfigError, match="that port can't be used")
+        with calling(plain_issuer, auth_type="Pkce") as caller, refused:
+            caller.call()
+
+
+def test_localhost_with_a_dot_is_this_machine_for_both_kinds_of_addresses() -> None:
+    with Loopback("http://localhost.:0/callback") as loopback:
+        found = {listener.getsockname()[0] for listener in loopback._listeners}
+
+    assert "127.0.0.1" in found
+    assert found <= {"127.0.0.1", "::1"}
 
 
 def test_the_port_is_free_again(plain_issuer: Issuer) -> None:

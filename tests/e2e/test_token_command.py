@@ -159,6 +159,14 @@ def test_what_it_leaves_behind_is_not_waited_for() -> None:
     assert time.monotonic() - started < 12
 
 
+def test_what_it_leaves_behind_may_write_for_ever() -> None:
+    code = "print('abc'); sys.stdout.flush(); subprocess.Popen(['yes'], stdout=2)"
+    started = time.monotonic()
+
+    assert fetch(command(code)).value == "abc"
+    assert time.monotonic() - started < 12
+
+
 def test_a_flood_is_read_and_not_kept() -> None:
     code = "sys.stderr.write('x' * 5_000_000); sys.stderr.flush(); print('abc')"
     assert fetch(command(code)).value == "abc"
