@@ -29,7 +29,8 @@ from chaos_server import CERTIFICATES, ChaosServer, Peer, server_context
 WAYS = ("plain", "tls", "proxied plain", "proxied tls")
 TIMES = 9
 DEADLINE = 0.3
-MOST_MS = 100
+# After a deadline, a cancel, Ctrl-C.
+MOST_MS = (100, 50, 300)
 # One that others at work on the machine disturbed is measured again.
 SERIES = 3
 
@@ -97,8 +98,10 @@ def test_a_call_ends_when_it_should(silence: Silence, table: Table, request: pyt
             signals.append(silence.late(lambda: os.kill(os.getpid(), signal.SIGINT), KeyboardInterrupt, Cancel()))
 
         late = [1000 * median(those) for those in (deadlines, cancels, signals)]
-        if max(late) <= MOST_MS:
+        in_time = all(each <= most for each, most in zip(late, MOST_MS))
+        if in_time:
             break
     (way,) = (way for way in WAYS if request.node.callspec.params["silence"] == way)
-    table.add(f"late after deadline, cancel, Ctrl-C: {way}", "{:.1f}, {:.1f}, {:.1f} ms".format(*late), f"{MOST_MS} ms")
-    assert max(late) <= MOST_MS
+    shown, budget = "{:.1f}, {:.1f}, {:.1f} ms".format(*late), "{}, {}, {} ms".format(*MOST_MS)
+    table.add(f"late after deadline, cancel, Ctrl-C: {way}", shown, budget)
+    assert in_time
