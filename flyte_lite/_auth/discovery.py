@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from flyte_lite._auth.provider import IdentityProvider
+from flyte_lite._auth.provider import IdentityProvider, shown
 from flyte_lite._auth.tokens import unsent
+from flyte_lite._rpc.headers import checked
 from flyte_lite._rpc.method import Method
 from flyte_lite.errors import (
     CallError,
@@ -113,13 +114,21 @@ class Discovery:
             said = self._asked(_CLIENT, auth_service_pb2.GetPublicClientConfigRequest(), deadline)
             self._client = self._known
             if said is not None:
+                header_key = said.authorization_metadata_key.lower()
+                if not self._known.header_key and header_key and not takes_token(header_key):
+                    raise EndpointError(
+                        f"the server {self._channel.origin} wants tokens in a header that can't be sent: "
+                        f"{shown(header_key)}; give another one with header_key=",
+                        Code.INTERNAL,
+                        sent=False,
+                    )
                 self._client = self._known.over(
                     ClientConfig(
                         client_id=said.client_id,
                         redirect_uri=said.redirect_uri,
                         scopes=tuple(said.scopes),
                         audience=said.audience,
-                        header_key=said.authorization_metadata_key.lower(),
+                        header_key=header_key,
                     )
                 )
         return self._client
@@ -165,6 +174,14 @@ class Discovery:
                 token_methods=tuple(map(str, methods)) if isinstance(methods, list) else (),
             )
         return ClientConfig()
+
+
+def takes_token(name: str) -> bool:
+    """True for the name of a header that a call can carry, and that is not the protocol's own."""
+    try:
+        return bool(checked({name: ""}))
+    except ValueError:
+        return False
 
 
 class FoundHeader:

@@ -106,12 +106,12 @@ class Pkce:
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
         wanted = {
             **dict(parse_qsl(parts.query)),
+            "scope": config.scope,
+            "audience": config.audience,
             **self._to_authorize,
             "response_type": "code",
             "client_id": config.client_id,
             "redirect_uri": redirect_uri,
-            "scope": config.scope,
-            "audience": config.audience,
             "state": state,
             "code_challenge": challenge,
             "code_challenge_method": "S256",

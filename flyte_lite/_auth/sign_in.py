@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 from flyte_lite._auth.client_credentials import ClientCredentials, ClientProof, Secret
 from flyte_lite._auth.command import DEFAULT_SECONDS, Command
 from flyte_lite._auth.device_code import DeviceCode
-from flyte_lite._auth.discovery import ClientConfig, Discovery, FoundHeader, GivenHeader, UsualHeader
+from flyte_lite._auth.discovery import ClientConfig, Discovery, FoundHeader, GivenHeader, UsualHeader, takes_token
 from flyte_lite._auth.given import GivenToken
 from flyte_lite._auth.passthrough import Passthrough
 from flyte_lite._auth.person import Person
@@ -101,6 +101,8 @@ class SignIn(NamedTuple):
             )
         if self.client_auth not in (None, "basic", "post"):
             raise ConfigError(f"client_auth is {self.client_auth!r}; it is 'basic' or 'post'")
+        if self.header_key and not takes_token(self.header_key):
+            raise ConfigError("header_key is no name of a header that a call can carry")
         return kind
 
     def credentials(

@@ -134,7 +134,7 @@ def create_channel(
     transport = _transport(server, config, tls, http_session, proxy, grpc)
     who = sign_in(key, given, proxy_command)
     origin = Origin(server.scheme, server.host, server.port)
-    knows = _knows_sign_in(given.get("auth_endpoint"), server)
+    knows = _knows_sign_in(given.get("auth_endpoint"), server, who.kind())
     retries = given.get("rpc_retries", grpc.retries)
     if retries is not None and (not isinstance(retries, int) or retries < 0):
         raise OptionError(f"rpc_retries is {retries!r}; give a number of 0 or more")
@@ -179,6 +179,16 @@ def _arguments(
     given: Mapping[str, Any],
 ) -> dict[str, Any]:
     verify = given.get("verify")
+    if not isinstance(verify, (bool, str, type(None))):
+        raise OptionError(
+            f"verify is {type(verify).__name__}; give True, False or a path (a context: ssl_credentials=)"
+        )
+    if verify is not None:
+        # An explicit word about it is not undone by a variable of the environment.
+        skip = [each for each in (insecure_skip_verify, verify is False) if each is not None]
+        if len(set(map(bool, skip))) > 1:
+            raise OptionError("verify and insecure_skip_verify contradict each other")
+        insecure_skip_verify = verify is False
     ca_file = one_of(
         given, "ca_cert_path", ca_cert_file_path=ca_file, verify=verify if isinstance(verify, str) else None
     )
@@ -186,7 +196,7 @@ def _arguments(
         "endpoint": key.endpoint if key else endpoint,
         # A variable of the environment must not be enough to send a key's secret in clear.
         "insecure": bool(insecure) if key else insecure,
-        "insecure_skip_verify": True if verify is False else insecure_skip_verify,
+        "insecure_skip_verify": insecure_skip_verify,
         "ca_cert_file_path": ca_file,
     }
 
@@ -273,10 +283,15 @@ def _interceptors(given: Sequence[Interceptor], send_limit: Optional[int]) -> Se
     return given if send_limit is None else (*given, limit_sent(send_limit))
 
 
-def _knows_sign_in(auth_endpoint: Optional[str], server: Endpoint) -> Endpoint:
+def _knows_sign_in(auth_endpoint: Optional[str], server: Endpoint, kind: Optional[str]) -> Endpoint:
     if auth_endpoint is None:
         return server
     found = Endpoint.parse(auth_endpoint, insecure=server.scheme == "http")
+    if server.scheme == "http" and kind is None:
+        raise OptionError(
+            "auth_endpoint says how to sign in, which nobody is asked to do for a server by plain http; say who calls, "
+            "such as with auth_type="
+        )
     if found.scheme == "http" and server.scheme == "https":
         raise OptionError("auth_endpoint is plain http, where secrets would be readable; the server is https")
     return found

@@ -68,6 +68,10 @@ _REFUSED = {
         _OF_HTTPX, "it is a setting of an httpx client; give a requests.Session that has it as http_session="
     ),
 }
+# What makes one step of a sign-in belong to another, and to nobody else's.
+_OF_AUTHORIZE = ("response_type", "client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method")
+_OF_TOKEN = ("grant_type", "client_id", "redirect_uri", "code", "code_verifier")
+_OF_REFRESH = ("grant_type", "client_id", "refresh_token")
 _WHERE = ("token_endpoint", "authorization_endpoint", "device_authorization_endpoint", "redirect_uri", "audience")
 
 
@@ -107,8 +111,8 @@ def sign_in(key: Optional[ApiKey], given: Mapping[str, Any], proxy_command: Opti
         OptionError: Something is none of what it must be.
         ConfigError: See `SignIn`.
     """
-    to_authorize = _pairs("request_auth_code_params", given)
-    to_token = _pairs("request_access_token_params", given)
+    to_authorize = _pairs("request_auth_code_params", given, _OF_AUTHORIZE)
+    to_token = _pairs("request_access_token_params", given, _OF_TOKEN)
     if given.get("add_request_auth_code_params_to_request_access_token_params"):
         to_token = {**to_authorize, **to_token}
     seconds = given.get("proxy_timeout", SignIn._field_defaults["proxy_seconds"])
@@ -127,7 +131,7 @@ def sign_in(key: Optional[ApiKey], given: Mapping[str, Any], proxy_command: Opti
         interactive=given.get("interactive"),
         to_authorize=to_authorize,
         to_token=to_token,
-        to_refresh=_pairs("refresh_access_token_params", given),
+        to_refresh=_pairs("refresh_access_token_params", given, _OF_REFRESH),
         first=_first(given.get("credentials")),
         proxy_command=proxy_command,
         proxy_environ=_pairs("proxy_env", given),
@@ -164,8 +168,11 @@ def _first(credentials: Any) -> Optional[Token]:
     return Token(value, Moment.now(SYSTEM_CLOCK), life=life if known else None, refresh=refresh or None)
 
 
-def _pairs(name: str, given: Mapping[str, Any]) -> Mapping[str, str]:
+def _pairs(name: str, given: Mapping[str, Any], settled: Sequence[str] = ()) -> Mapping[str, str]:
     value = given.get(name, {})
     if not isinstance(value, Mapping) or not all(isinstance(part, str) for pair in value.items() for part in pair):
         raise OptionError(f"{name} is a dict of texts")
+    for part in settled:
+        if part in value:
+            raise OptionError(f"{name} has {part}, which the sign-in itself has to say")
     return dict(value)

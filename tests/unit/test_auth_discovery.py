@@ -70,6 +70,16 @@ class Bench:
         return self.discovery.config(self.deadline)
 
 
+@pytest.mark.parametrize("name", ["a b", "x\r\ny: z", "Host", "content-type", "\x1b"])
+def test_a_header_that_can_not_be_sent_is_the_servers_fault(name: str) -> None:
+    client = message(auth_service_pb2.GetPublicClientConfigResponse(authorization_metadata_key=name))
+
+    with pytest.raises(errors.EndpointError, match="wants tokens in a header that can't be sent") as caught:
+        Bench(message(METADATA), client).find()
+    assert "\x1b" not in str(caught.value)
+    assert Bench(message(METADATA), client, ClientConfig(header_key="x")).find().header_key == "x"
+
+
 def test_the_server_says_it_and_is_asked_once() -> None:
     bench = Bench(message(METADATA), message(CLIENT))
 

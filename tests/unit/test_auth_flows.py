@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any, Optional
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from fakes import FakeClock, FakeWeb, web_answer
+from fakes import FakeClock, FakeWeb, HttpAnswer, web_answer
 
 from flyte_lite import errors
 from flyte_lite._auth.client_credentials import ClientCredentials, ClientProof, Secret
@@ -212,16 +213,47 @@ def test_slow_down_makes_it_slower_for_good() -> None:
     assert bench.clock.slept == [7, 12, 12, 17]
 
 
+def test_slow_down_holds_for_the_next_call_too() -> None:
+    bench = Bench(SLOW_DOWN, PENDING, GRANTED)
+    flow = bench.device()
+    with pytest.raises(errors.CallTimeoutError):
+        flow.fetch(None, bench.deadline(20.0))
+    assert bench.clock.slept == [7, 12, 1]
+    assert "dev-code" not in repr(flow._pending)
+
+    flow.fetch(None, bench.deadline())
+
+    assert bench.clock.slept == [7, 12, 1, 12]
+
+
+class EarlyClock(FakeClock):
+    """Wakes whoever sleeps a little early, as operating systems do."""
+
+    def sleep(self, seconds: float, cancel: Optional[Cancel] = None) -> None:
+        super().sleep(seconds * 0.999, cancel)
+
+
+def test_a_provider_is_not_asked_sooner_though_the_call_ends() -> None:
+    bench = Bench(GRANTED)
+    bench.clock = EarlyClock()
+
+    with pytest.raises(errors.CallTimeoutError, match="the code is still good"):
+        bench.device().fetch(None, bench.deadline(3.0))
+    assert bench.forms == []
+
+
 @pytest.mark.parametrize(
     ("failure", "then"),
     [
         (web_answer({}, 503), 7),
+        (HttpAnswer(429, "", {"retry-after": ["30"]}, b""), 30),
+        (HttpAnswer(503, "", {"retry-after": ["3"]}, b""), 7),
         (web_answer({"error": "temporarily_unavailable"}, 503), 7),
         (errors.ConnectionLostError("lost"), 7),
         (errors.ConnectFailedError("down"), 7),
         (errors.CallTimeoutError("silence", Code.DEADLINE_EXCEEDED), 14),
     ],
-    ids=["503", "later", "lost", "down", "silence"],
+    ids=["503", "429", "soon", "later", "lost", "down", "silence"],
 )
 def test_a_provider_that_falters_while_polled(failure: Any, then: float) -> None:
     bench = Bench(PENDING, failure, GRANTED)
@@ -455,3 +487,21 @@ def test_passthrough_shows_what_the_block_says_and_has_nothing_else() -> None:
     assert credentials.headers(deadline) == {}
     with pytest.raises(ValueError, match="at least one pair"), auth_metadata():
         pass
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (CONFIG, {"audience": "mine", "scope": "all offline", "prompt": "login"}),
+        (CONFIG._replace(audience="", scopes=()), {"audience": "mine", "prompt": "login"}),
+    ],
+)
+def test_what_the_caller_adds_to_a_sign_in_is_not_lost(config: ClientConfig, expected: dict[str, str]) -> None:
+    bench = Bench(config=config)
+    further = {"audience": "mine", "prompt": "login"}
+    flow = Pkce(bench.provider, bench.known, ClientProof("", None), bench.person, to_authorize=further)
+
+    query = dict(parse_qsl(urlsplit(flow._address(config, "http://127.0.0.1:1/", "verifier", "state")).query))
+
+    assert {name: query[name] for name in ("audience", "scope", "prompt") if name in query} == expected
+    assert query["state"] == "state"

@@ -146,6 +146,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"proxy_env": ["a"]}, "proxy_env is a dict of texts"),
     ({"request_auth_code_params": {"a": 1}}, "request_auth_code_params is a dict of texts"),
     ({"http_proxy_url": "://"}, "the proxy is no address"),
+    ({"request_auth_code_params": {"state": "x"}}, "request_auth_code_params has state, which the sign-in itself"),
+    ({"request_access_token_params": {"code": "x"}}, "request_access_token_params has code"),
+    ({"refresh_access_token_params": {"grant_type": "x"}}, "refresh_access_token_params has grant_type"),
+    ({"verify": ssl.create_default_context()}, "verify is SSLContext; give True, False or a path"),
+    ({"verify": 0}, "verify is int"),
+    ({"verify": True, "insecure_skip_verify": True}, "verify and insecure_skip_verify contradict each other"),
+    ({"verify": False, "insecure_skip_verify": False}, "verify and insecure_skip_verify contradict each other"),
     ({"credentials": object()}, "credentials has no access_token"),
     ({"client_id": "a", "client_secret": "b", "client_credentials_secret": "c"}, "client_secret and client_creden"),
     ({"auth_endpoint": "http://idp.example"}, "auth_endpoint is plain http"),
@@ -234,6 +241,28 @@ def test_ssl_credentials() -> None:
 )
 def test_whom_to_trust(keywords: Any, expected: TlsPolicy) -> None:
     assert policy(create_channel("flyte.example", **keywords)) == expected
+
+
+@pytest.mark.parametrize("verify", [True, "ca.pem"])
+def test_who_asks_to_verify_is_not_overruled_by_a_variable(verify: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLYTE_ADMIN_INSECURESKIPVERIFY", "true")
+    assert not policy(create_channel("flyte.example")).verify, "the variable is the right one"
+
+    assert policy(create_channel("flyte.example", verify=verify)).verify
+
+
+def test_nobody_is_asked_to_sign_in_by_plain_http_though_somebody_knows_how() -> None:
+    further: dict[str, Any] = {"auth_endpoint": "https://idp.example"}
+
+    with pytest.raises(errors.OptionError, match="which nobody is asked to do for a server by plain http"):
+        create_channel("http://flyte.example", **further)
+    create_channel("http://flyte.example", **further, **PROGRAM)
+
+
+@pytest.mark.parametrize("name", ["a b", "x\r\ny", "host", "Content-Length", "connect-timeout-ms", "\xe9"])
+def test_a_header_that_no_call_can_carry_takes_no_token(name: str) -> None:
+    with pytest.raises(errors.ConfigError, match="header_key is no name of a header that a call can carry"):
+        create_channel("flyte.example", header_key=name, token="planted")  # no secret
 
 
 class Compression(enum.IntEnum):
