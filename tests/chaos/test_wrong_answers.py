@@ -177,3 +177,36 @@ def test_the_limit_holds_for_what_an_envelope_announces(network: Network, kind: 
         make(network, kind, limit=1000)
 
     assert eventually(lambda: open_files() <= before)
+
+
+@pytest.mark.parametrize("messages", [0, 2])
+@pytest.mark.parametrize("kind", ["client stream", "unary over gRPC-Web"])
+def test_there_is_exactly_one_answer_where_there_must_be_one(network: Network, kind: str, messages: int) -> None:
+    protocol = GrpcWeb() if "gRPC-Web" in kind else Connect()
+    of = "grpc-web" if "gRPC-Web" in kind else "stream"
+    body = messages * b"\0\0\0\0\0" + END[of]
+
+    def serve(peer: Peer) -> None:
+        peer.read_head()
+        peer.send(answer(body, headers=f"Content-Type: {TYPES[of]}\r\n"))
+        peer.silence()
+
+    network.server.script = serve
+    channel = Channel(network.transport, network.origin, protocol=protocol, retry=RetryPolicy(retries=0))
+    deadline = Deadline(SYSTEM_CLOCK, 10)
+
+    with pytest.raises(CallError, match="no message|more than one message") as caught:
+        if kind == "client stream":
+            channel.client_stream(METHOD, [REQUEST], deadline=deadline)
+        else:
+            channel.unary(METHOD, REQUEST, deadline=deadline)
+
+    assert caught.value.code is Code.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize("kind", ["unary", "stream"])
+def test_the_protocol_s_version_is_said(network: Network, kind: str) -> None:
+    say(network, answer(END[kind], headers=f"Content-Type: {TYPES[kind]}\r\n"))
+    make(network, kind)
+
+    assert network.server.requests[0].headers["connect-protocol-version"] == ["1"]
