@@ -37,6 +37,8 @@ class OpenAnswer:
         headers: By lower-case name, one entry a line.
     """
 
+    _over = True  # until it is made: one that could not be is freed, too
+
     def __init__(
         self, exchange: Exchange, status: int, reason: str, headers: dict[str, list[str]], announced: Optional[int]
     ) -> None:
