@@ -9,6 +9,7 @@ urllib3 makes connections deep inside its pools, so the exchange that a connecti
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import http.client
 import io
@@ -172,10 +173,15 @@ def _wrapped(sock: Any, context: Any, host: str) -> Any:
     if isinstance(sock, ssl.SSLSocket):
         return SSLTransport(sock, context, name)  # TLS inside TLS
     try:
-        return context.wrap_socket(sock, server_hostname=name)
+        made = context.wrap_socket(sock, server_hostname=name)
     except BaseException:
         sock.close()
         raise
+    if made.version() is None:
+        # Python shakes no hands on a connection that is not there any more, and would then write as if without TLS.
+        made.close()
+        raise ConnectFailedError(f"{name} hung up before the TLS handshake")
+    return made
 
 
 class TimedSSLSocket(ssl.SSLSocket):
@@ -208,6 +214,12 @@ class TimedSSLSocket(ssl.SSLSocket):
     # TLS inside TLS (an https:// proxy) reads and writes here by itself, several times for each of our own calls.
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        if self.version() is None:
+            # Before the handshake only Python itself reads, from a connection that has ended. If that raised what it
+            # does not expect, it would drop this socket and leave it open.
+            with contextlib.suppress(OSError):
+                return super().recv(buflen, flags)
+            return b""
         if ACTIVE.exchange is not None:
             self.settimeout(ACTIVE.exchange.left())
         return super().recv(buflen, flags)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import random
+import socket
+import ssl
 import sys
 import threading
 from types import FrameType
@@ -11,10 +13,12 @@ from typing import Any
 
 import pytest
 from chaos_network import Network, eventually, open_files
-from chaos_server import Peer, answer
+from chaos_server import ChaosServer, Peer, answer
 
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Deadline
-from flyte_lite.errors import CallError, EndpointError
+from flyte_lite._http.connection import _wrapped, timed
+from flyte_lite._http.exchange import Exchange
+from flyte_lite.errors import CallError, CanceledError, ConnectFailedError, EndpointError
 
 SPLIT = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n"
 
@@ -194,3 +198,33 @@ def test_each_of_many_threads_gets_its_own_answers_whatever_the_others_do(networ
 
     assert not wrong
     assert len(done) > 32 * 25 * 0.3
+
+
+@pytest.mark.parametrize("canceled", [False, True])
+def test_a_connection_that_ends_just_before_the_handshake_is_closed(canceled: bool) -> None:
+    """Left to the garbage collector, it would warn of it, and that is an error here."""
+    with ChaosServer(lambda peer: peer.reset()) as server:
+        sock = socket.create_connection(("127.0.0.1", server.port))
+        assert eventually(lambda: ended(sock))
+        with pytest.raises(CallError) as caught:
+            shake_hands(sock, canceled)
+        gc.collect()
+
+    assert isinstance(caught.value, CanceledError if canceled else ConnectFailedError)
+    assert sock.fileno() == -1
+
+
+def shake_hands(sock: socket.socket, canceled: bool) -> None:
+    with Exchange(Deadline(SYSTEM_CLOCK, 5), None, True) as exchange:
+        exchange.attach(sock)
+        if canceled:
+            exchange.abort()
+        _wrapped(sock, timed(ssl.create_default_context()), "localhost")
+
+
+def ended(sock: socket.socket) -> bool:
+    try:
+        sock.getpeername()
+    except OSError:
+        return True
+    return False
