@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from typing import Any
 
@@ -45,17 +46,11 @@ class Pool:
         """A connection that stands."""
         while self._waiting:
             try:
-                connection, wall, monotonic = self._waiting.pop()
+                connection, *since = self._waiting.pop()
             except IndexError:  # another thread was faster
                 break
-            # By both clocks: in a frozen container or a suspended laptop the monotonic one may have stood still.
-            now, tick = self._clock.time(), self._clock.monotonic()
             # What can be read before anything was asked is the end of the connection.
-            if (
-                now - wall <= IDLE_SECONDS
-                and tick - monotonic <= IDLE_SECONDS
-                and not wait_for_read(connection.sock, 0.0)
-            ):
+            if not self._is_old(*since) and not wait_for_read(connection.sock, 0.0):
                 return connection
             connection.close()
         return self._connect(exchange)
@@ -66,8 +61,15 @@ class Pool:
             connection.close()
             return
         self._waiting.append((connection, self._clock.time(), self._clock.monotonic()))
+        with contextlib.suppress(IndexError):  # another thread was faster
+            while self._is_old(*self._waiting[0][1:]):
+                self._waiting.popleft()[0].close()
         if self._closed:  # also meanwhile
             self.close()
+
+    def _is_old(self, wall: float, monotonic: float) -> bool:
+        # By both clocks: in a frozen container or a suspended laptop the monotonic one may have stood still.
+        return max(self._clock.time() - wall, self._clock.monotonic() - monotonic) > IDLE_SECONDS
 
     def close(self) -> None:
         """Close those that wait; one that is given back later is closed as well."""

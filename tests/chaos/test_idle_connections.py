@@ -108,6 +108,7 @@ def test_the_one_that_waited_least_goes_first(transport: Transport, server: Chao
         clock.tick += 20
         call(transport, server)
     assert server.accepted == 3
+    assert eventually(lambda: server.open == 1), "the others are closed, though nobody wanted them"
 
     call(transport, server)
     again = open_one(transport, server)
