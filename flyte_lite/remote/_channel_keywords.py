@@ -118,7 +118,11 @@ def sign_in(key: Optional[ApiKey], given: Mapping[str, Any], proxy_command: Opti
     seconds = given.get("proxy_timeout", SignIn._field_defaults["proxy_seconds"])
     if not isinstance(seconds, (int, float)) or not seconds > 0:
         raise OptionError(f"proxy_timeout is {seconds!r}; give seconds above 0")
+    if proxy_command is None and ("proxy_env" in given or "proxy_timeout" in given):
+        raise OptionError("proxy_env and proxy_timeout are for proxy_command, which is not given")
     known = _client_config(given)
+    if "token" in given and (known.scopes or known.audience):
+        raise OptionError("scopes and audience are for who asks for a token, and token= is one")
     return SignIn(
         auth_type="ClientSecret" if key else given.get("auth_type"),
         client_id=key.client_id if key else given.get("client_id") or known.client_id or None,
