@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import re
-import socket
-import threading
 import zlib
-from collections.abc import Iterator
 
 import pytest
+from recorder import Recorder
 
 from flyte_lite._clock import SYSTEM_CLOCK, Deadline
 from flyte_lite._http.origin import Origin
@@ -29,42 +26,6 @@ REQUEST = run_service_pb2.GetRunDetailsRequest(
 )
 # run_id = 1 { org = 1, project = 2, domain = 3, name = 4 }
 REQUEST_BYTES = b"\x0a\x0c\x0a\x01o\x12\x01p\x1a\x01d\x22\x01r"
-
-
-class Recorder:
-    """Takes one connection, keeps what it got, and answers with given bytes."""
-
-    def __init__(self) -> None:
-        self.answer = b""
-        self.got = b""
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        try:
-            sock, _ = self._listener.accept()
-        except OSError:
-            return
-        with sock:
-            while b"\r\n\r\n" not in self.got:
-                self.got += sock.recv(65536)
-            length = int(re.search(rb"(?i)content-length: (\d+)", self.got)[1])  # type: ignore[index]
-            while len(self.got.partition(b"\r\n\r\n")[2]) < length:
-                self.got += sock.recv(65536)
-            sock.sendall(self.answer)
-
-    def close(self) -> None:
-        self._thread.join(5)
-        self._listener.close()
-
-
-@pytest.fixture
-def recorder() -> Iterator[Recorder]:
-    recorder = Recorder()
-    yield recorder
-    recorder.close()
 
 
 def _call(recorder: Recorder, connect: Connect) -> run_service_pb2.GetRunDetailsResponse:
