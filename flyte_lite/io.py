@@ -12,7 +12,7 @@ import os
 import posixpath
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, ClassVar, Generic, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Optional, TypeVar, Union
 
 __all__ = ["DataFrame", "Dir", "File"]
 
@@ -73,10 +73,12 @@ class _Reference:
         """As it stands inside a dataclass or a model."""
         return {name: value for name, value in self.to_dict().items() if name in self._inner}
 
-    @classmethod
-    def _schema(cls) -> dict[str, Any]:
-        """The JSON schema of that."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        @classmethod
+        def _schema(cls) -> dict[str, Any]:
+            """The JSON schema of that."""
+            ...
 
     # pydantic asks for these where a model has a field of this class; its own schemas are plain dicts.
     @classmethod

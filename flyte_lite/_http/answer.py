@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple, Optional
 
 from flyte_lite import errors
@@ -29,7 +30,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class OpenAnswer:
+class OpenAnswer(ABC):
     """An answer whose body is still to be read. Close it, finish it, or read it to its end.
 
     Attributes:
@@ -49,13 +50,13 @@ class OpenAnswer:
         self._announced = announced
         self._over = False
 
+    @abstractmethod
     def _next(self) -> tuple[bytes, bool]:
         """What comes next, and whether that was the end; without the end there is something."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _give_back(self) -> None:
         """All was read; the exchange is over, well."""
-        raise NotImplementedError
 
     def read(self, limit: int) -> bytes:
         """The whole body, as it was sent.

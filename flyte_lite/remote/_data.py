@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Container, Mapping
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
@@ -66,16 +67,16 @@ class Held(NamedTuple):
     of: str
 
 
-class HasData:
+class HasData(ABC):
     """What has inputs and outputs: a run, an action, their details."""
 
     _session: Session
 
-    def _inputs_by(self, deadline: Deadline) -> Held:
-        raise NotImplementedError
+    @abstractmethod
+    def _inputs_by(self, deadline: Deadline) -> Held: ...
 
-    def _outputs_by(self, deadline: Deadline) -> Held:
-        raise NotImplementedError
+    @abstractmethod
+    def _outputs_by(self, deadline: Deadline) -> Held: ...
 
     def inputs(self) -> ActionInputs:
         """The inputs by name, defaults included: a dict, whose values are read when they are first asked for.

@@ -22,7 +22,7 @@ from faults import BIG_UPLOAD, FAULTS, HEAD, behave
 from punctual import promptly
 
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Deadline
-from flyte_lite._http.answer import OpenAnswer
+from flyte_lite._http.answer import SocketAnswer
 from flyte_lite._http.session_transport import _CHUNKS_BADLY, SessionTransport
 from flyte_lite._rpc.channel import Channel
 from flyte_lite._rpc.method import Method
@@ -448,7 +448,7 @@ def test_a_proxy_that_is_no_address_hides_its_password(
 
 
 def test_an_answer_that_could_not_be_made_is_freed_in_silence() -> None:
-    OpenAnswer.__new__(OpenAnswer).__del__()
+    SocketAnswer.__new__(SocketAnswer).__del__()
 
 
 def test_a_length_that_is_no_number_of_bytes_is_no_length(plain: Network, plain_session: requests.Session) -> None:
