@@ -67,7 +67,7 @@ class _TimedConnection:
     socket_options: Any
 
     def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
-        # For what a proxy says about its tunnel; answers are read in `stream.py`.
+        # For what a proxy says about its tunnel; answers of servers are read in `response.py`.
         exchange = active()
         exchange.attach(sock)
         return http.client.HTTPResponse(_Source(sock, exchange), *args, **kwargs)  # type: ignore[arg-type]
