@@ -31,9 +31,10 @@ from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
 from flyte_lite.idl.flyteidl2.task import common_pb2, run_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
-from flyte_lite.remote._action import summary
+from flyte_lite.remote._action_details import summary
 from flyte_lite.remote._inputs import to_inputs
-from flyte_lite.remote._run import Run, get_details
+from flyte_lite.remote._run import Run
+from flyte_lite.remote._run_details import get_details
 from flyte_lite.remote._task import LazyEntity, TaskDetails, settled
 
 _UPLOAD_INPUTS: Method[dataproxy_service_pb2.UploadInputsRequest, dataproxy_service_pb2.UploadInputsResponse] = Method(

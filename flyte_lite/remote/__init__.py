@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flyte_lite.remote._action import Action as Action
-    from flyte_lite.remote._action import ActionDetails as ActionDetails
+    from flyte_lite.remote._action_details import ActionDetails as ActionDetails
     from flyte_lite.remote._auth_metadata import auth_metadata as auth_metadata
     from flyte_lite.remote._channel import create_channel as create_channel
     from flyte_lite.remote._data import ActionInputs as ActionInputs
     from flyte_lite.remote._data import ActionOutputs as ActionOutputs
     from flyte_lite.remote._run import Run as Run
-    from flyte_lite.remote._run import RunDetails as RunDetails
+    from flyte_lite.remote._run_details import RunDetails as RunDetails
     from flyte_lite.remote._task import LazyEntity as LazyEntity
     from flyte_lite.remote._task import Task as Task
     from flyte_lite.remote._task import TaskDetails as TaskDetails
 
 _MODULES = {
     "Action": "_action",
-    "ActionDetails": "_action",
+    "ActionDetails": "_action_details",
     "ActionInputs": "_data",
     "ActionOutputs": "_data",
     "LazyEntity": "_task",
     "Run": "_run",
-    "RunDetails": "_run",
+    "RunDetails": "_run_details",
     "Task": "_task",
     "TaskDetails": "_task",
     "auth_metadata": "_auth_metadata",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Optional
 from urllib.parse import quote
 
@@ -14,18 +13,17 @@ from flyte_lite.errors import CallError, Code, NotFoundError, WaitTimeoutError
 from flyte_lite.idl.flyteidl2.common import identifier_pb2, list_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from flyte_lite.models import ActionPhase
-from flyte_lite.remote import _action
-from flyte_lite.remote._action import Action, ActionDetails
+from flyte_lite.remote import _action_details
+from flyte_lite.remote._action import Action
+from flyte_lite.remote._action_details import ActionDetails
 from flyte_lite.remote._base import Resource
 from flyte_lite.remote._data import HasData, Held
+from flyte_lite.remote._run_details import RunDetails, get_details
 from flyte_lite.remote._waiting import poll
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_GET_RUN_DETAILS: Method[run_service_pb2.GetRunDetailsRequest, run_service_pb2.GetRunDetailsResponse] = Method(
-    run_service_pb2, "RunService", "GetRunDetails"
-)
 _LIST_RUNS: Method[run_service_pb2.ListRunsRequest, run_service_pb2.ListRunsResponse] = Method(
     run_service_pb2, "RunService", "ListRuns"
 )
@@ -81,7 +79,7 @@ class Run(HasData, Resource["run_definition_pb2.Run"]):
         session = cls._current()
         details = RunDetails(get_details(session, session.scope.run_id(name, project, domain)), session)
         pb2 = run_definition_pb2.Run(
-            action=_action.summary(details.pb2.action), labels=details.pb2.run_spec.labels.values
+            action=_action_details.summary(details.pb2.action), labels=details.pb2.run_spec.labels.values
         )
         run = cls._make(pb2, session)
         run._details = details
@@ -193,7 +191,7 @@ class Run(HasData, Resource["run_definition_pb2.Run"]):
         if self._details is None or not self._details.done():
             session = self._session
             self._details = RunDetails(get_details(session, self.pb2.action.id.run, deadline), session)
-            self.pb2.action.CopyFrom(_action.summary(self._details.pb2.action))
+            self.pb2.action.CopyFrom(_action_details.summary(self._details.pb2.action))
         return self._details
 
     def _inputs_by(self, deadline: Deadline) -> Held:
@@ -220,7 +218,9 @@ class Run(HasData, Resource["run_definition_pb2.Run"]):
     def _raise_for_status_by(self, deadline: Deadline) -> None:
         if not self.phase.is_success:
             session = self._session
-            ActionDetails(_action.get_details(session, self.pb2.action.id, deadline), session).raise_for_status()
+            ActionDetails(
+                _action_details.get_details(session, self.pb2.action.id, deadline), session
+            ).raise_for_status()
 
     def abort(self, reason: str = "Manually aborted from the SDK api.") -> None:
         """End the run; nothing happens if there is none any more.
@@ -238,86 +238,12 @@ class Run(HasData, Resource["run_definition_pb2.Run"]):
             return
 
 
-class RunDetails(HasData, Resource["run_definition_pb2.RunDetails"]):
-    """A run with its specification and its root action in full.
-
-    Attributes:
-        pb2: `flyteidl2.workflow.RunDetails`.
-    """
-
-    _message = "flyteidl2.workflow.RunDetails"
-    _shown = ("name", "task_name")
-
-    @classmethod
-    def get(cls, name: Optional[str] = None) -> Self:
-        """The run of that name, as it is now.
-
-        Raises:
-            ValueError: No `name`.
-            NotFoundError: There is no such run, or the caller may not see it.
-
-        RPC:
-            flyteidl2.workflow.RunService/GetRunDetails
-        """
-        if not name:
-            raise ValueError("RunDetails.get needs the name of a run")
-        session = cls._current()
-        return cls._make(get_details(session, session.scope.run_id(name)), session)
-
-    @classmethod
-    def get_details(cls, run_id: identifier_pb2.RunIdentifier) -> Self:
-        """The run of that identifier, in whatever project.
-
-        RPC:
-            flyteidl2.workflow.RunService/GetRunDetails
-        """
-        session = cls._current()
-        return cls._make(get_details(session, run_id), session)
-
-    @property
-    def name(self) -> str:
-        """The run's name."""
-        return self.pb2.action.id.run.name
-
-    @property
-    def task_name(self) -> Optional[str]:
-        """Name of the deployed task; None if the task came with the run."""
-        return self.action_details.task_name
-
-    @property
-    def action_id(self) -> identifier_pb2.ActionIdentifier:
-        """Identifier of the root action."""
-        return self.pb2.action.id
-
-    @cached_property
-    def action_details(self) -> ActionDetails:
-        """The root action."""
-        return ActionDetails(self.pb2.action, self._session)
-
-    def done(self) -> bool:
-        """True if nothing follows."""
-        return self.action_details.done()
-
-    def _inputs_by(self, deadline: Deadline) -> Held:
-        return self.action_details._inputs_by(deadline)
-
-    def _outputs_by(self, deadline: Deadline) -> Held:
-        return self.action_details._outputs_by(deadline)
-
-
-def get_details(
-    session: Session, run: identifier_pb2.RunIdentifier, deadline: Optional[Deadline] = None
-) -> run_definition_pb2.RunDetails:
-    """A run as GetRunDetails tells it."""
-    return session.call(_GET_RUN_DETAILS, run_service_pb2.GetRunDetailsRequest(run_id=run), deadline=deadline).details
-
-
 def _status(
     session: Session, root: identifier_pb2.ActionIdentifier, deadline: Deadline
 ) -> run_definition_pb2.ActionStatus:
     """The status of a run's root, by the smallest answer that has it: other calls carry the whole task along."""
     if _BY_NAME in session.refused:
-        return _action.get_details(session, root, deadline).status
+        return _action_details.get_details(session, root, deadline).status
     run = root.run
     request = run_service_pb2.ListRunsRequest(
         request=list_pb2.ListRequest(
@@ -336,4 +262,4 @@ def _status(
     if found and found[0].action.id.run.name == run.name:
         return found[0].action.status
     # Not there, or not seen by an overloaded server; this one's NOT_FOUND says which run.
-    return _action.get_details(session, root, deadline).status
+    return _action_details.get_details(session, root, deadline).status
