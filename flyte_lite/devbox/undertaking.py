@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 from flyte_lite.devbox.failure import Failure, failure_of, past_deadline, ran_too_long, stopped, waited_too_long
 from flyte_lite.devbox.limits import Limits
 from flyte_lite.devbox.process import Ending, Job, WorkerProcess
-from flyte_lite.devbox.report import Report
+from flyte_lite.devbox.record import Record
 from flyte_lite.devbox.restart import Restart, restart
 from flyte_lite.devbox.state.actions import TERMINAL
 from flyte_lite.devbox.state.unfinished import last_attempt
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from flyte_lite.devbox.clock import DevboxClock
     from flyte_lite.devbox.defects import Defects
     from flyte_lite.devbox.reaper import Reaper
-    from flyte_lite.devbox.report import CacheStatus
+    from flyte_lite.devbox.record import CacheStatus
     from flyte_lite.devbox.state import State
     from flyte_lite.devbox.state.actions import Action, ActionKey
 
@@ -57,7 +57,7 @@ class Undertaking:
         self._template = task_definition_pb2.TaskSpec.FromString(spec).task_template
         self._run_spec = run_pb2.RunSpec.FromString(run_spec)
         self._limits = Limits.of(self._template)
-        self._report = Report(given.state, action.key, self._run_spec)
+        self._record = Record(given.state, action.key, self._run_spec)
         self._attempt, self._told = last_attempt(given.state.database, action.key) or (action.attempts, frozenset())
         self._deadline_at: Optional[float] = None
         if self._limits.deadline is not None:
@@ -88,8 +88,8 @@ class Undertaking:
         if outputs is None:
             return False
         with self._state.database.transaction():
-            self._state.objects.put(self._report.outputs_uri(self._attempt), outputs)
-            self._report.phase(
+            self._state.objects.put(self._record.outputs_uri(self._attempt), outputs)
+            self._record.phase(
                 self._attempt, phase_pb2.ACTION_PHASE_SUCCEEDED, "cache hit", cache_status=catalog_pb2.CACHE_HIT
             )
         return True
@@ -113,7 +113,7 @@ class Undertaking:
 
     def tell_queued(self) -> None:
         """Say that it waits for a worker."""
-        self._report.phase(
+        self._record.phase(
             self._attempt,
             phase_pb2.ACTION_PHASE_QUEUED,
             "restarting task" if self._attempt > 1 else "task submitted to K8s",
@@ -152,7 +152,7 @@ class Undertaking:
         """Kill its process, and tell the state nothing any more."""
         with self._lock:
             self._abandoned = True
-            self._report.close()
+            self._record.close()
             self._stopped.set()
             if self._process is not None:
                 self._process.stop(at_once=True)
@@ -173,10 +173,10 @@ class Undertaking:
                     self._fail(Failure("InputsNotFound", f"nothing is stored at {self._action.input_uri}"))
                     return
                 running = functools.partial(self._tell_running, started_at, tells)
-                take_lines = functools.partial(self._report.lines, self._attempt)
+                take_lines = functools.partial(self._record.lines, self._attempt)
                 process = self._process = WorkerProcess(job, running, take_lines, self._given.clock, self._given.reaper)
             if tells:
-                self._report.phase(self._attempt, phase_pb2.ACTION_PHASE_INITIALIZING, "[|ContainerCreating]: |")
+                self._record.phase(self._attempt, phase_pb2.ACTION_PHASE_INITIALIZING, "[|ContainerCreating]: |")
             outcome = self._outcome(process)
             with self._lock:
                 self._process = None
@@ -247,26 +247,26 @@ class Undertaking:
         if without_cause:
             error = run_definition_pb2.ErrorInfo()
         with self._state.database.transaction():
-            self._state.objects.put(self._report.outputs_uri(self._attempt), outputs)
+            self._state.objects.put(self._record.outputs_uri(self._attempt), outputs)
             if self._template.metadata.discoverable:
                 # By what it was given: what is stored there may have been overwritten since.
                 self._state.outcomes.put(self._cache_key(job.parts[1]), outputs)
                 status = catalog_pb2.CACHE_POPULATED
-            self._report.phase(
+            self._record.phase(
                 self._attempt, phase_pb2.ACTION_PHASE_SUCCEEDED, started_at=started_at, cache_status=status, error=error
             )
             if without_cause:
-                self._report.status(self._attempt, phase_pb2.ACTION_PHASE_FAILED)
+                self._record.status(self._attempt, phase_pb2.ACTION_PHASE_FAILED)
 
     def _fail(self, failure: Failure, started_at: Optional[int] = None) -> None:
-        self._report.phase(self._attempt, failure.phase, started_at=started_at, error=failure.error_info())
+        self._record.phase(self._attempt, failure.phase, started_at=started_at, error=failure.error_info())
 
     def _tell_running(self, started_at: int, tells: bool) -> None:
         if tells:
-            self._report.phase(self._attempt, phase_pb2.ACTION_PHASE_RUNNING, started_at=started_at)
+            self._record.phase(self._attempt, phase_pb2.ACTION_PHASE_RUNNING, started_at=started_at)
 
     def _tell_aborted(self) -> None:
-        self._report.phase(self._attempt, phase_pb2.ACTION_PHASE_ABORTED, "aborted")
+        self._record.phase(self._attempt, phase_pb2.ACTION_PHASE_ABORTED, "aborted")
 
     def _cache_key(self, inputs: bytes) -> str:
         metadata = self._template.metadata

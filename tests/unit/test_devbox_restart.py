@@ -9,7 +9,7 @@ import pytest
 from flyte_lite.devbox import Devbox
 from flyte_lite.devbox.clock import DevboxClock
 from flyte_lite.devbox.executor import Executor
-from flyte_lite.devbox.report import Report
+from flyte_lite.devbox.record import Record
 from flyte_lite.devbox.restart import Restart, restart
 from flyte_lite.devbox.services.call import Call
 from flyte_lite.devbox.services.details import attempts
@@ -85,15 +85,15 @@ def left(tmp_path: Path) -> Path:
         request.task_id.project, request.task_id.domain, request.task_id.version = key.project, key.domain, "v1"
         request.task_id.name = "env.often" if name == "spare" else "env.once"
         runs.create_run(request, Call({}))
-        report = Report(state, key, run_pb2.RunSpec())
+        record = Record(state, key, run_pb2.RunSpec())
         if name != "queued":
-            report.phase(1, QUEUED)
-            report.phase(1, INITIALIZING)
-            report.phase(1, RUNNING, started_at=1)
+            record.phase(1, QUEUED)
+            record.phase(1, INITIALIZING)
+            record.phase(1, RUNNING, started_at=1)
         if name in ("aborted", "told"):
             state.actions.abort(key, "enough", state.now())
         if name == "told":
-            report.phase(1, ABORTED, "aborted")
+            record.phase(1, ABORTED, "aborted")
     box.close()
     return tmp_path
 

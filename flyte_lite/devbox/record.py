@@ -1,4 +1,4 @@
-"""What the executor tells the state about an action: an event of each phase of each attempt, the status, log lines."""
+"""What the executor records of an action: an event of each phase of each attempt, the status, log lines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NAMESPACE = "flyte"
 
 
-class Report:
+class Record:
     """Tells about one action, until it is closed."""
 
     def __init__(self, state: State, key: ActionKey, run_spec: run_pb2.RunSpec) -> None:
