@@ -77,7 +77,11 @@ class Run(HasData, Resource["run_definition_pb2.Run"]):
             flyteidl2.workflow.RunService/GetRunDetails
         """
         session = cls._current()
-        details = RunDetails(get_details(session, session.scope.run_id(name, project, domain)), session)
+        return cls._get_by(session, session.scope.run_id(name, project, domain), session.deadline())
+
+    @classmethod
+    def _get_by(cls, session: Session, run_id: identifier_pb2.RunIdentifier, deadline: Deadline) -> Self:
+        details = RunDetails(get_details(session, run_id, deadline), session)
         pb2 = run_definition_pb2.Run(
             action=_action_details.summary(details.pb2.action), labels=details.pb2.run_spec.labels.values
         )
