@@ -116,8 +116,9 @@ class Impatient(Call):
             return int(changes.version)
         raise CallOver(End.GONE)
 
-    def pause(self, _: float) -> None:
-        raise CallOver(End.GONE)
+    def pause(self, seconds: float) -> None:
+        if seconds:
+            raise CallOver(End.GONE)
 
 
 def told(stream: Iterator[M]) -> tuple[list[M], bool]:

@@ -39,7 +39,15 @@ def box() -> Iterator[Services]:
 
 def tail(box: Services, attempt: int = 1) -> Iterator[dataproxy_service_pb2.TailLogsResponse]:
     request = dataproxy_service_pb2.TailLogsRequest(action_id=action_id(), attempt=attempt)
-    return box.data.tail_logs(request, Impatient({}))
+    return box.data.handlers()["TailLogs"](request, Impatient({}))
+
+
+def started(at: int) -> run_definition_pb2.ActionEvent:
+    """An event whose pod has a container that started."""
+    event = run_definition_pb2.ActionEvent(log_context=POD)
+    pod = event.log_context.pods.add(pod_name=POD.primary_pod_name, primary_container_name="main")
+    pod.containers.add(container_name="main").process.container_start_time.FromSeconds(at)
+    return event
 
 
 def write(box: Services, *lines: str, attempt: int = 1) -> None:
@@ -56,7 +64,7 @@ def test_lines_are_told_as_they_come_and_it_ends_with_the_attempt(box: Services)
     stream = tail(box)
     assert texts([next(stream)]) == [["one", "two"]]
     write(box, "three", "four")
-    assert texts([next(stream), next(stream)]) == [["three"], ["four"]]
+    assert texts([next(stream)]) == [["three", "four"]]
     write(box, "five")
     box.event(SUCCEEDED, at=2, log_context=POD)
 
@@ -74,7 +82,19 @@ def test_a_line_has_its_time_and_is_the_user_s(box: Services) -> None:
     assert (line.timestamp.ToMicroseconds(), line.originator) == (1, payload_pb2.USER)
 
 
-def test_only_the_last_thousand_are_told_in_pieces(box: Services) -> None:
+def test_all_of_them_are_told_again_to_whoever_comes_back(box: Services) -> None:
+    write(box, *map(str, range(2345)))
+    box.event(RUNNING, at=1, log_context=started(1).log_context)
+
+    for _ in range(2):
+        messages, ended = told(tail(box))
+
+        assert [line for each in texts(messages) for line in each] == list(map(str, range(2345)))
+        assert max(len(each) for each in texts(messages)) == 100
+        assert not ended
+
+
+def test_without_a_start_only_the_last_thousand_are_told(box: Services) -> None:
     write(box, *map(str, range(1050)))
     box.event(SUCCEEDED, at=2, log_context=POD)
 
@@ -83,6 +103,39 @@ def test_only_the_last_thousand_are_told_in_pieces(box: Services) -> None:
     assert [len(each) for each in texts(messages)] == [100] * 10
     assert texts(messages)[0][0] == "50"
     assert ended
+
+
+@pytest.mark.parametrize("count", [999, 1000, 1001])
+def test_a_thousand_are_a_thousand(box: Services, count: int) -> None:
+    write(box, *map(str, range(count)))
+    box.event(SUCCEEDED, at=2, log_context=POD)
+
+    messages, _ = told(tail(box))
+
+    assert texts(messages)[0][0] == str(max(0, count - 1000))
+
+
+def test_lines_of_others_are_theirs(box: Services) -> None:
+    box.event(RUNNING, at=1, log_context=POD)
+    write(box, "mine")
+    write(box, "the next attempt's", attempt=2)
+    box.state.logs.add(key_of(action_id("child")), 1, [Line(1, "a child's")])
+
+    assert texts([next(tail(box))]) == [["mine"]]
+
+
+def test_a_carriage_return_is_part_of_a_line_s_end(box: Services) -> None:
+    box.event(RUNNING, at=1, log_context=POD)
+    write(box, "one\r", "10%\r20%", "")
+
+    assert texts([next(tail(box))]) == [["one", "10%\r20%", ""]]
+
+
+def test_there_is_no_attempt_0(box: Services) -> None:
+    box.event(RUNNING, at=1, log_context=POD)
+
+    with pytest.raises(errors.NotFoundError, match="no event found for action .* attempt 0"):
+        next(tail(box, 0))
 
 
 def test_it_stays_open_while_nothing_comes(box: Services) -> None:
@@ -124,4 +177,4 @@ def test_what_does_not_run_here_has_no_pod_whatever_is_told_of_it(box: Services)
     request = dataproxy_service_pb2.TailLogsRequest(action_id=action_id(run="r2"), attempt=1)
 
     with pytest.raises(errors.NotFoundError, match="pod r1-a0-0 not found"):
-        next(box.data.tail_logs(request, Impatient({})))
+        next(box.data.handlers()["TailLogs"](request, Impatient({})))

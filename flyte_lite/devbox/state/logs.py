@@ -50,16 +50,17 @@ class Logs:
         )
         return [Line._make(row) for row in rows]
 
-    def after(self, key: ActionKey, attempt: int, number: int) -> list[tuple[int, Line]]:
-        """The lines of an attempt after the one of that number, each with its own, in order."""
+    def after(self, key: ActionKey, attempt: int, number: int, limit: int) -> list[tuple[int, Line]]:
+        """The next lines of an attempt after the one of that number, each with its own, in order."""
         rows = self._database.all(
-            f"SELECT number, at, line FROM log WHERE {_OF} AND number > ? ORDER BY number", (*key, attempt, number)
+            f"SELECT number, at, line FROM log WHERE {_OF} AND number > ? ORDER BY number LIMIT ?",
+            (*key, attempt, number, limit),
         )
         return [(row[0], Line._make(row[1:])) for row in rows]
 
-    def newest(self, key: ActionKey, attempt: int, limit: int) -> list[tuple[int, Line]]:
-        """The last lines of an attempt, at most `limit`, each with its number, in order."""
-        rows = self._database.all(
-            f"SELECT number, at, line FROM log WHERE {_OF} ORDER BY number DESC LIMIT ?", (*key, attempt, limit)
+    def before_last(self, key: ActionKey, attempt: int, count: int) -> int:
+        """The number of the line before the last `count` ones of an attempt; 0 if there are no more than those."""
+        row = self._database.one(
+            f"SELECT number FROM log WHERE {_OF} ORDER BY number DESC LIMIT 1 OFFSET ?", (*key, attempt, count)
         )
-        return [(row[0], Line._make(row[1:])) for row in reversed(rows)]
+        return 0 if row is None else int(row[0])
