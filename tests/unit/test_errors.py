@@ -33,8 +33,12 @@ def make(kind: type[Exception]) -> Exception:
         "name": "r1",
         "phase": "running",
         "timeout": 5.0,
+        "var": "x",
+        "e": "no int",
+        "package_name": "libfoo",
+        "original_error": "what happened",
     }
-    if kind.__init__ is Exception.__init__:
+    if kind.__init__ in (Exception.__init__, RuntimeError.__init__):
         return kind("what happened")
     named = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
     wanted = [p.name for p in signature(kind).parameters.values() if p.kind in named and p.default is p.empty]
@@ -48,7 +52,7 @@ def test_everything_public_is_listed_and_nothing_twice() -> None:
         if inspect.isclass(value) and value.__module__ == errors.__name__ and not name.startswith("_")
     }
 
-    assert set(errors.__all__) == public
+    assert {name for name in errors.__all__ if inspect.isclass(getattr(errors, name))} == public
     assert len(errors.__all__) == len(set(errors.__all__))
 
 
@@ -100,10 +104,81 @@ def test_each_has_a_text(kind: type[Exception]) -> None:
         (errors.MaxRuntimeExceededError, errors.TaskTimeoutError),
         (errors.DeadlineExceededError, errors.TaskTimeoutError),
         (errors.EndpointError, errors.TransportError),
+        (errors.GPUFaultUserError, errors.GPUFaultError),
+        (errors.GPUFaultUserError, errors.RuntimeUserError),
+        (errors.GPUFaultSystemError, errors.GPUFaultError),
+        (errors.GPUFaultSystemError, errors.RuntimeSystemError),
+        (errors.ResourceExhaustedError, errors.SlowDownError),
+        (errors.ActionNotFoundError, RuntimeError),
     ],
 )
 def test_each_is_caught_as_what_it_is(kind: type[Exception], also: type[Exception]) -> None:
     assert issubclass(kind, also)
+
+
+# Constructors of the official SDK: how each class is made there, and what it then holds.
+OFFICIAL = [
+    (("GPUFaultError", "C", "user", "m", "w"), "C", "user", "m"),
+    (("GPUFaultUserError", "C", "m", "w"), "C", "user", "m"),
+    (("GPUFaultSystemError", "C", "m", "w"), "C", "system", "m"),
+    (("AppleSiliconError", "m", "w"), "APPLE_SILICON_ERROR", "user", "m"),
+    (("TaskTimeoutError", "m", "C"), "C", "user", "m"),
+    (("TaskTimeoutError", "m"), "TaskTimeoutError", "user", "m"),
+    (("MaxQueuedTimeExceededError", "m"), "MaxQueuedTimeExceededError", "user", "m"),
+    (("NonRecoverableError", "m", "C"), "C", "user", "m"),
+    (("NonRecoverableError", "m"), "NonRecoverableError", "user", "m"),
+    (("CustomError", "C", "m"), "C", "user", "m"),
+    (("NotInTaskContextError", "C", "m"), "C", "user", "m"),
+    (("LogsNotYetAvailableError", "m"), "LogsNotYetAvailable", "system", "m"),
+    (("RestrictedTypeError", "m"), "RestrictedTypeUsage", "user", "m"),
+    (("SlowDownError", "m"), "SlowDownError", "user", "m"),
+    (("RemoteTaskNotFoundError", "m"), errors.RemoteTaskNotFoundError.CODE, "user", "m"),
+    (("RuntimeDataValidationError", "x", "bad", "t"), "DataValidationError", "user", "variable x of task t: bad"),
+    (("RuntimeDataValidationError", "x", ValueError("bad")), "DataValidationError", "user", "variable x: bad"),
+    (
+        ("InvalidPackageError", "lib", "none"),
+        "InvalidPackageError",
+        "user",
+        "system package 'lib' can't be installed: none",
+    ),
+    *[((cls.__name__, "m", "w"), code, "user", "m") for code, cls in errors.APPLE_SILICON_ERRORS_BY_CODE.items()],
+]
+
+
+@pytest.mark.parametrize(
+    ("made", "code", "kind", "text"), OFFICIAL, ids=lambda value: value[0] if isinstance(value, tuple) else ""
+)
+def test_official_constructors(made: tuple[Any, ...], code: str, kind: str, text: str) -> None:
+    name, *args = made
+    error = getattr(errors, name)(*args)
+
+    assert (error.code, error.kind, error.message, str(error)) == (code, kind, text, text)
+    assert error.worker == ("w" if args[-1] == "w" else None)
+
+
+def test_a_fault_of_a_gpu_holds_what_is_known_of_it() -> None:
+    fault = errors.GPUFaultUserError("GpuXidError", "fell", fault_kind="xid", fault_code=31, gpu_index=0, node="n1")
+
+    assert (fault.xid, fault.sxid, fault.gpu_index, fault.node, fault.severity) == (31, None, 0, "n1", None)
+    twin = pickle.loads(pickle.dumps(fault))
+    assert vars(twin) == vars(fault)
+    assert errors.GPUFaultSystemError("c", "m", fault_kind="sxid", fault_code=5).sxid == 5
+    assert errors.GPU_FAULT_CODES[0] == "GpuXidError"
+
+
+def test_which_apple_silicon_errors_may_pass() -> None:
+    assert {code for code, cls in errors.APPLE_SILICON_ERRORS_BY_CODE.items() if cls.recoverable} == {
+        "APPLE_SILICON_DAEMON_OOM",
+        "APPLE_SILICON_BRIDGE_UNREACHABLE",
+    }
+
+
+def test_a_task_s_own_error_keeps_its_cause() -> None:
+    cause = KeyError("k")
+
+    error = errors.CustomError.from_exception(cause)
+
+    assert (error.code, error.message, error.__cause__) == ("KeyError", "'k'", cause)
 
 
 def test_a_runs_deadline_is_no_calls_deadline() -> None:
