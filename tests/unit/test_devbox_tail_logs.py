@@ -134,7 +134,7 @@ def test_a_carriage_return_is_part_of_a_line_s_end(box: Services) -> None:
 def test_there_is_no_attempt_0(box: Services) -> None:
     box.event(RUNNING, at=1, log_context=POD)
 
-    with pytest.raises(errors.NotFoundError, match="no event found for action .* attempt 0"):
+    with pytest.raises(errors.NotFoundError, match=r"no event found for action .* attempt 0"):
         next(tail(box, 0))
 
 
