@@ -35,7 +35,7 @@ from flyte_lite.remote._action_details import summary
 from flyte_lite.remote._inputs import to_inputs
 from flyte_lite.remote._run import Run
 from flyte_lite.remote._run_details import get_details
-from flyte_lite.remote._task import LazyEntity, TaskDetails, settled
+from flyte_lite.remote._task_details import LazyEntity, TaskDetails, settled
 
 _UPLOAD_INPUTS: Method[dataproxy_service_pb2.UploadInputsRequest, dataproxy_service_pb2.UploadInputsResponse] = Method(
     # The same inputs are stored under the same name.

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from flyte_lite.remote._data import ActionOutputs as ActionOutputs
     from flyte_lite.remote._run import Run as Run
     from flyte_lite.remote._run_details import RunDetails as RunDetails
-    from flyte_lite.remote._task import LazyEntity as LazyEntity
     from flyte_lite.remote._task import Task as Task
-    from flyte_lite.remote._task import TaskDetails as TaskDetails
+    from flyte_lite.remote._task_details import LazyEntity as LazyEntity
+    from flyte_lite.remote._task_details import TaskDetails as TaskDetails
 
 _MODULES = {
     "Action": "_action",
     "ActionDetails": "_action_details",
     "ActionInputs": "_data",
     "ActionOutputs": "_data",
-    "LazyEntity": "_task",
+    "LazyEntity": "_task_details",
     "Run": "_run",
     "RunDetails": "_run_details",
     "Task": "_task",
-    "TaskDetails": "_task",
+    "TaskDetails": "_task_details",
     "auth_metadata": "_auth_metadata",
     "create_channel": "_channel",
 }

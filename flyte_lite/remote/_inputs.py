@@ -10,7 +10,7 @@ from flyte_lite import _literals
 from flyte_lite.errors import InputsError, LiteralError
 from flyte_lite.idl.flyteidl2.core import interface_pb2, types_pb2
 from flyte_lite.idl.flyteidl2.task import common_pb2
-from flyte_lite.remote._task import TaskDetails
+from flyte_lite.remote._task_details import TaskDetails
 
 if TYPE_CHECKING:
     from flyte_lite.idl.flyteidl2.core import literals_pb2
