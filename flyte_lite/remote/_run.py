@@ -19,7 +19,7 @@ from flyte_lite.remote._action_details import ActionDetails
 from flyte_lite.remote._base import Resource
 from flyte_lite.remote._data import HasData, Held
 from flyte_lite.remote._run_details import RunDetails, get_details
-from flyte_lite.remote._waiting import poll
+from flyte_lite.remote._waiting import SHORTEST, poll
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -136,7 +136,12 @@ class Run(HasData, Resource["run_definition_pb2.Run"]):
         return self
 
     def wait(
-        self, quiet: Optional[bool] = None, wait_for: WaitFor = "terminal", *, timeout: Optional[float] = None
+        self,
+        quiet: Optional[bool] = None,
+        wait_for: WaitFor = "terminal",
+        *,
+        timeout: Optional[float] = None,
+        interval: Optional[float] = None,
     ) -> None:
         """Block until the run has ended, however it ended; `raise_for_status` tells how.
 
@@ -147,9 +152,10 @@ class Run(HasData, Resource["run_definition_pb2.Run"]):
             quiet: True shows nothing, False always shows the phases on stderr, None shows them on a terminal.
             wait_for: "running" is content with a run that has started.
             timeout: Seconds to wait in all; None waits for ever.
+            interval: Seconds between questions, 0.1 or more, in place of those above.
 
         Raises:
-            ValueError: `wait_for` or `timeout` is not what it may be.
+            ValueError: `wait_for`, `timeout` or `interval` is not what it may be.
             WaitTimeoutError: `timeout` passed; the run goes on.
             CanceledError: The session's token was canceled; the run goes on.
             CallError: The server could not be asked, for 5 minutes or for a reason that will not pass.
@@ -161,6 +167,8 @@ class Run(HasData, Resource["run_definition_pb2.Run"]):
             raise ValueError(f'wait_for is {wait_for!r}; a run is waited for until it is "terminal" or "running"')
         if timeout is not None and not is_length(timeout):
             raise ValueError(f"timeout is {timeout!r}; give seconds, or None to wait for ever")
+        if interval is not None and not (is_length(interval) and interval >= SHORTEST):
+            raise ValueError(f"interval is {interval!r}; give {SHORTEST} seconds or more, or None")
         session = self._session
         deadline = Deadline(session.clock, timeout, session.cancel)
 
@@ -179,7 +187,7 @@ class Run(HasData, Resource["run_definition_pb2.Run"]):
             if enough(self.pb2.action.status):
                 progress.show(self.phase)
                 return
-            if poll(ask, enough, deadline) is None:
+            if poll(ask, enough, deadline, interval=interval) is None:
                 assert timeout is not None
                 raise WaitTimeoutError(f"run {self.name}", self.phase, timeout)
 

@@ -22,6 +22,8 @@ SHARE = 0.05
 """Later, as a share of the time waited so far: the end is seen within about 6 % of it."""
 LONGEST = 10.0
 """Seconds between questions at most."""
+SHORTEST = 0.1
+"""Seconds between questions that a caller may ask for at least."""
 PATIENCE = 300.0
 """Seconds of unbroken failure after which a wait gives up."""
 
@@ -46,6 +48,7 @@ def poll(
     enough: Callable[[T], bool],
     deadline: Deadline,
     *,
+    interval: Optional[float] = None,
     patience: float = PATIENCE,
     draw: Callable[[], float] = _random.random,
 ) -> Optional[T]:
@@ -56,6 +59,7 @@ def poll(
 
     Args:
         ask: Must keep to the deadline itself.
+        interval: Seconds between questions; None asks ever less often, see `pause`.
         patience: Seconds of nothing but failures after which the last one is raised.
 
     Raises:
@@ -74,7 +78,7 @@ def poll(
                 return None
         elif not isinstance(error, CallError) or error.code not in _PASSING or now - well > patience:
             return None
-        wanted = pause(now - started, draw())
+        wanted = pause(now - started, draw()) if interval is None else interval
         left = deadline.left()
         return wanted if left is None else min(wanted, left)
 

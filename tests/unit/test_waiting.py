@@ -302,3 +302,18 @@ def test_one_question_that_hangs_does_not_take_the_whole_wait() -> None:
     Run(a_run(), channel.session(timeout=30)).wait(quiet=True, timeout=3600)
 
     assert seen == [30]
+
+
+def test_a_caller_may_say_how_often_to_ask() -> None:
+    clock = FakeClock()
+    channel = FakeChannel(clock).on("RunService/ListRuns", listed(QUEUED), listed(QUEUED), listed(SUCCEEDED))
+
+    Run(a_run(), channel.session()).wait(interval=2.5)
+
+    assert clock.slept == [2.5, 2.5]
+
+
+@pytest.mark.parametrize("interval", [0, 0.05, -1, math.nan, "often"])
+def test_an_interval_must_leave_the_server_its_time(interval: Any) -> None:
+    with pytest.raises(ValueError, match=r"interval is .*; give 0\.1 seconds or more"):
+        Run(a_run(), FakeChannel().session()).wait(interval=interval)
