@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from flyte_lite.idl.flyteidl2.task import task_definition_pb2
+from flyte_lite.idl.flyteidl2.task import task_definition_pb2  # noqa: F401 - in quotes below
 from flyte_lite.remote._base import Resource
 from flyte_lite.remote._task_details import AutoVersion, LazyEntity, TaskDetails
 

@@ -9,7 +9,7 @@ from flyte_lite._clock import Deadline
 from flyte_lite._session import Session
 from flyte_lite.errors import RemoteTaskUsageError
 from flyte_lite.idl.flyteidl2.core import interface_pb2
-from flyte_lite.idl.flyteidl2.task import task_definition_pb2
+from flyte_lite.idl.flyteidl2.task import task_definition_pb2  # noqa: F401 - in quotes below
 from flyte_lite.models import NativeInterface
 from flyte_lite.remote import _deployed
 from flyte_lite.remote._base import Resource
