@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from typing import Optional, TypeVar
 
-from flyte_lite._clock import Deadline
+from flyte_lite._clock import Clock, Deadline, is_length
 from flyte_lite._repeat import repeat
 from flyte_lite.errors import CallError, CanceledError, Code
 
@@ -22,6 +22,8 @@ SHARE = 0.05
 """Later, as a share of the time waited so far: the end is seen within about 6 % of it."""
 LONGEST = 10.0
 """Seconds between questions at most."""
+SHORTEST = 0.1
+"""Seconds between questions that a caller may ask for at least."""
 SHORTEST = 0.1
 """Seconds between questions that a caller may ask for at least."""
 PATIENCE = 300.0
@@ -43,6 +45,120 @@ def pause(elapsed: float, draw: float) -> float:
     return min(LONGEST, max(FIRST, SHARE * elapsed)) * (0.9 + 0.2 * draw)
 
 
+def check_lengths(timeout: Optional[float], interval: Optional[float], patience: float) -> None:
+    """Refuse what no wait can be given.
+
+    Raises:
+        ValueError: One of them is no length of time, or `interval` is too short.
+    """
+    if timeout is not None and not is_length(timeout):
+        raise ValueError(f"timeout is {timeout!r}; give seconds, or None to wait for ever")
+    if interval is not None and not (is_length(interval) and interval >= SHORTEST):
+        raise ValueError(f"interval is {interval!r}; give {SHORTEST} seconds or more, or None")
+    if not is_length(patience):
+        raise ValueError(f"patience is {patience!r}; give the seconds of an outage that are waited out")
+
+
+class Patience:
+    """Which failures of a wait are waited out: those of the kind that passes by itself, until they have lasted.
+
+    NOT_FOUND is one of them, as an overloaded server says it of things that exist.
+
+    Args:
+        clock: Measures how long they last.
+        seconds: Of nothing but failures.
+        seen: False if nobody knows that the thing exists; then NOT_FOUND is believed until there was an answer.
+    """
+
+    def __init__(self, clock: Clock, seconds: float, *, seen: bool = True) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._seen = seen
+        self._well = clock.monotonic()
+
+    def answered(self) -> None:
+        """There was an answer, so failures from now on are others."""
+        self._well = self._clock.monotonic()
+        self._seen = True
+
+    def covers(self, error: Optional[Exception]) -> bool:
+        """True if `error` may be waited out."""
+        if not isinstance(error, CallError) or error.code not in _PASSING:
+            return False
+        if error.code is Code.NOT_FOUND and not self._seen:
+            return False
+        return self._clock.monotonic() - self._well <= self._seconds
+
+
+class Poll:
+    """One wait: asks at a pace that slows down with its length, however many answers are enough meanwhile.
+
+    Args:
+        deadline: Ends it.
+        draw: Makes the jitter.
+        interval: Seconds between questions; None asks ever less often, see `pause`.
+    """
+
+    def __init__(
+        self, deadline: Deadline, draw: Callable[[], float] = _random.random, interval: Optional[float] = None
+    ) -> None:
+        self._deadline = deadline
+        self._draw = draw
+        self._interval = interval
+        self._started = deadline.clock.monotonic()
+        self._due = self._started
+
+    def until(
+        self, ask: Callable[[], T], enough: Callable[[T], bool], patience: Optional[Patience] = None
+    ) -> Optional[T]:
+        """Ask until the answer is enough; None if the deadline passed first. At first this asks at once.
+
+        Args:
+            ask: Must keep to the deadline itself.
+            enough: Asked more than once about one answer.
+            patience: What may fail; None takes any failure for final.
+
+        Raises:
+            CanceledError: The deadline's token was canceled, whatever the last answer was.
+            CallError: A failure that does not pass, or one that lasted.
+        """
+        deadline = self._deadline
+
+        def again(number: int, value: Optional[T], error: Optional[Exception]) -> Optional[float]:
+            now = deadline.clock.monotonic()
+            wanted = pause(now - self._started, self._draw()) if self._interval is None else self._interval
+            self._due = now + wanted
+            if error is None:
+                if patience is not None:
+                    patience.answered()
+                if value is not None and enough(value):
+                    return None
+            elif patience is None or not patience.covers(error):
+                return None
+            return self._shortened(wanted)
+
+        early = self._due - deadline.clock.monotonic()
+        if early > 0:
+            deadline.sleep(self._shortened(early))
+        try:
+            value = repeat(lambda number: ask(), again, deadline)
+        except CallError as error:
+            if deadline.canceled and not isinstance(error, CanceledError):
+                raise CanceledError("the wait was canceled", Code.CANCELED) from error
+            if deadline.expired and error.code in _PASSING:
+                return None
+            raise
+        if enough(value):
+            return value
+        if deadline.canceled:
+            raise CanceledError("the wait was canceled", Code.CANCELED)
+        return None
+
+    def _shortened(self, seconds: float) -> float:
+        left = self._deadline.left()
+        return seconds if left is None else min(seconds, left)
+
+
 def poll(
     ask: Callable[[], T],
     enough: Callable[[T], bool],
@@ -52,46 +168,14 @@ def poll(
     patience: float = PATIENCE,
     draw: Callable[[], float] = _random.random,
 ) -> Optional[T]:
-    """Ask until the answer is enough; None if the deadline passed first.
-
-    Errors of the kind that passes by itself are waited out, NOT_FOUND too: an overloaded server says it of things that
-    exist, so this is only for what was seen before.
+    """A wait for one thing that was seen before; see `Poll.until`.
 
     Args:
         ask: Must keep to the deadline itself.
+        enough: Asked more than once about one answer.
+        deadline: Ends it.
         interval: Seconds between questions; None asks ever less often, see `pause`.
         patience: Seconds of nothing but failures after which the last one is raised.
-
-    Raises:
-        CanceledError: The deadline's token was canceled, whatever the last answer was.
-        CallError: A failure that does not pass, or one that lasted.
+        draw: Makes the jitter.
     """
-    started = deadline.clock.monotonic()
-    well = started
-
-    def again(number: int, value: Optional[T], error: Optional[Exception]) -> Optional[float]:
-        nonlocal well
-        now = deadline.clock.monotonic()
-        if error is None:
-            well = now
-            if value is not None and enough(value):
-                return None
-        elif not isinstance(error, CallError) or error.code not in _PASSING or now - well > patience:
-            return None
-        wanted = pause(now - started, draw()) if interval is None else interval
-        left = deadline.left()
-        return wanted if left is None else min(wanted, left)
-
-    try:
-        value = repeat(lambda number: ask(), again, deadline)
-    except CallError as error:
-        if deadline.canceled and not isinstance(error, CanceledError):
-            raise CanceledError("the wait was canceled", Code.CANCELED) from error
-        if deadline.expired and error.code in _PASSING:
-            return None
-        raise
-    if enough(value):
-        return value
-    if deadline.canceled:
-        raise CanceledError("the wait was canceled", Code.CANCELED)
-    return None
+    return Poll(deadline, draw, interval).until(ask, enough, Patience(deadline.clock, patience))
