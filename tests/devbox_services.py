@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional, TypeVar
 
+from flyte_lite._clock import SYSTEM_CLOCK, Clock
+from flyte_lite.devbox.object_store import ObjectStore
 from flyte_lite.devbox.services.call import Call, CallOver, End
 from flyte_lite.devbox.services.dataproxy import DataProxyService
 from flyte_lite.devbox.services.internal_run import EventsProxyService, InternalRunService
@@ -43,13 +45,13 @@ class Recorder:
 class Services:
     """The services around one state, and short ways to ask them."""
 
-    def __init__(self) -> None:
-        self.state = State()
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.state = State(clock)
         self.executor = Recorder()
         self.projects = ProjectService(self.state)
         self.tasks = TaskService(self.state)
         self.runs = RunService(self.state, self.executor)
-        self.data = DataProxyService(self.state)
+        self.data = DataProxyService(self.state, ObjectStore(self.state))
         self.internal = InternalRunService(self.state)
         self.events = EventsProxyService(self.state)
         self.triggers = TriggerService(self.state)

@@ -26,6 +26,7 @@ from flyte_lite.devbox.defects import Defects
 from flyte_lite.devbox.executor import Executor
 from flyte_lite.devbox.faults import Faults
 from flyte_lite.devbox.limits import Limits
+from flyte_lite.devbox.object_store import ObjectStore
 from flyte_lite.devbox.server import HttpServer
 from flyte_lite.devbox.services import rpcs
 from flyte_lite.devbox.state import State
@@ -96,10 +97,11 @@ class Devbox:
         self.defects = Defects()
         self._state = State(self.clock, None if state is None else Path(state).expanduser().absolute())
         self._executor = Executor(self._state, self.clock, workers or max(2, os.cpu_count() or 2), self.defects)
-        served = rpcs(self._state, self._executor)
+        store = ObjectStore(self._state)
+        served = rpcs(self._state, self._executor, store)
         self.faults = Faults(served)
         self.calls = Calls({rpc.name for rpc in served.values()})
-        self._application = Application(served, self.faults, self.calls)
+        self._application = Application(served, self.faults, self.calls, store)
         self._server = HttpServer(host, port, self._application)
         self._address: Optional[tuple[str, int]] = None
         self._closed = False

@@ -1,4 +1,7 @@
-"""What the devbox was asked and what it answered, for tests that look at it afterwards."""
+"""What the devbox was asked and what it answered, for tests that look at it afterwards.
+
+Signatures of addresses are left out: whoever prints a call must not give them away.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
 from flyte_lite.devbox.faults import name_of
+from flyte_lite.devbox.signature import hidden
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -141,7 +145,7 @@ class Calls:
 
     def asked(self, call: ServedCall, request: Message) -> None:
         """Keep its request."""
-        data = request.SerializeToString()
+        data = hidden(request.SerializeToString())
         with self._lock:
             call._request = (type(request), data)
             self._grow(call, len(data))
@@ -154,7 +158,7 @@ class Calls:
             response: The answer.
             encoded: Its binary form, if that is known.
         """
-        data = response.SerializeToString() if encoded is None else encoded
+        data = hidden(response.SerializeToString() if encoded is None else encoded)
         with self._lock:
             call._responses.append((type(response), data))
             gone = call._responses.popleft()[1] if len(call._responses) > self._most_responses else b""

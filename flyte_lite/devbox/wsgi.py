@@ -23,6 +23,7 @@ from flyte_lite.errors import CallError, Code
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from flyte_lite.devbox.object_store import ObjectStore
     from flyte_lite.devbox.services import Rpc
 
     Environ = dict[str, Any]
@@ -38,6 +39,7 @@ _LATE = "context deadline exceeded"
 _TEXT = "text/plain; charset=utf-8"
 _REASONS = {
     200: "OK",
+    206: "Partial Content",
     400: "Bad Request",
     401: "Unauthorized",
     403: "Forbidden",
@@ -45,6 +47,7 @@ _REASONS = {
     405: "Method Not Allowed",
     409: "Conflict",
     415: "Unsupported Media Type",
+    416: "Range Not Satisfiable",
     429: "Too Many Requests",
     499: "Client Closed Request",
     500: "Internal Server Error",
@@ -64,14 +67,22 @@ class Application:
         rpcs: What is served, by path.
         faults: What is to go wrong; None is nothing.
         calls: Where calls are kept; None is nowhere.
+        store: The object store, for those who come with a signed address; None is not served.
 
     Raises:
         ConnectionDropped: From a call, where the server is to close the connection without an answer, or without the
             rest of one.
     """
 
-    def __init__(self, rpcs: Mapping[str, Rpc], faults: Optional[Faults] = None, calls: Optional[Calls] = None) -> None:
+    def __init__(
+        self,
+        rpcs: Mapping[str, Rpc],
+        faults: Optional[Faults] = None,
+        calls: Optional[Calls] = None,
+        store: Optional[ObjectStore] = None,
+    ) -> None:
         self._rpcs = rpcs
+        self._store = store
         self._faults = Faults(rpcs) if faults is None else faults
         self._calls = calls
         self._stopping = threading.Event()
@@ -85,7 +96,12 @@ class Application:
         """Answer one request."""
         incoming = Incoming(environ)
         rpc = self._rpcs.get(incoming.path)
-        answer = _elsewhere(incoming) if rpc is None else self._call(rpc, incoming, environ.get(GONE, _never))
+        if rpc is not None:
+            answer = self._call(rpc, incoming, environ.get(GONE, _never))
+        elif self._store is not None and self._store.serves(incoming.path):
+            answer = self._store.answer(incoming)
+        else:
+            answer = _elsewhere(incoming)
         headers = answer.headers
         if answer.length is not None:
             headers = [*headers, ("Content-Length", str(answer.length))]

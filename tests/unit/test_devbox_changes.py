@@ -11,7 +11,7 @@ import pytest
 from flyte_lite.devbox.state.changes import KEPT, Changes
 from flyte_lite.devbox.state.database import Database
 
-ADD = "INSERT INTO object VALUES (?, ?)"
+ADD = "INSERT INTO object VALUES (?, ?, '', 0)"
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_what_failed_concerns_nobody(database: Database) -> None:
 
 def fail(database: Database, topic: str) -> None:
     database.concerns(topic)
-    database.run(f"{ADD}, (1, NULL)", ("a", b""))
+    database.run(f"{ADD}, (1, NULL, '', 0)", ("a", b""))
 
 
 def test_news_is_kept_in_order_for_those_who_are_slow(database: Database) -> None:

@@ -27,6 +27,7 @@ class Incoming:
         headers: By lower-case name.
         content_type: In connect-go's canonical form, so that types can be compared.
         query: The first value of each parameter.
+        raw_query: The same as it came.
     """
 
     def __init__(self, environ: Environ) -> None:
@@ -42,7 +43,8 @@ class Incoming:
         # Chunks win over a length.
         self._length: Optional[int] = int(length) if length and not self._chunked else None
         self.query: dict[str, str] = {}
-        for pair in environ.get("QUERY_STRING", "").split("&"):
+        self.raw_query: str = environ.get("QUERY_STRING", "")
+        for pair in self.raw_query.split("&"):
             name, _, value = pair.partition("=")
             # Go leaves out what is not escaped as it should be, and what holds a semicolon.
             if pair and ";" not in pair and not _BAD_ESCAPE.search(pair):

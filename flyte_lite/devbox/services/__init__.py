@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import ServiceDescriptor
     from google.protobuf.message import Message
 
+    from flyte_lite.devbox.object_store import ObjectStore
     from flyte_lite.devbox.services.run import Executor
     from flyte_lite.devbox.state import State
 
@@ -54,13 +55,13 @@ class Rpc(NamedTuple):
     by_get: bool = False
 
 
-def rpcs(state: State, executor: Executor) -> Mapping[str, Rpc]:
+def rpcs(state: State, executor: Executor, store: ObjectStore) -> Mapping[str, Rpc]:
     """Every RPC that is served, by its path."""
     services = (
         ProjectService(state),
         TaskService(state),
         RunService(state, executor),
-        DataProxyService(state),
+        DataProxyService(state, store),
         ClusterService(),
         IdentityService(),
         AuthMetadataService(),

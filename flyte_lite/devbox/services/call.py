@@ -66,6 +66,11 @@ class Call:
         self._stopping = stopping or threading.Event()
         self._looked = self.deadline.clock.monotonic()
 
+    @property
+    def endpoint(self) -> str:
+        """Scheme and host that the caller used, also if that is a proxy's, as long as it says so."""
+        return f"{self.headers.get('x-forwarded-proto') or 'http'}://{self.headers.get('host', '')}"
+
     def wait(self, changes: Changes, since: int) -> int:
         """Wait for a change: the count, once it is above `since`.
 

@@ -19,5 +19,4 @@ class ClusterService:
 
     def select_cluster(self, _: payload_pb2.SelectClusterRequest, call: Call) -> payload_pb2.SelectClusterResponse:
         """The address that the caller used, whatever it is for."""
-        scheme = call.headers.get("x-forwarded-proto") or "http"
-        return payload_pb2.SelectClusterResponse(cluster_endpoint=f"{scheme}://{call.headers.get('host', '')}")
+        return payload_pb2.SelectClusterResponse(cluster_endpoint=call.endpoint)

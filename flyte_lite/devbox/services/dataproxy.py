@@ -1,4 +1,4 @@
-"""DataProxyService: inputs and outputs by value, and logs as they are written."""
+"""DataProxyService: inputs and outputs by value, logs as they are written, signed addresses of reports."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from flyte_lite.devbox._refusal import refusal
 from flyte_lite.devbox.services.call import Call
 from flyte_lite.devbox.services.creation import storage_folder
+from flyte_lite.devbox.services.details import attempts
 from flyte_lite.devbox.services.project import check_project
-from flyte_lite.devbox.services.run import action_key, data_uris
+from flyte_lite.devbox.services.run import action_key, data_uris, named
 from flyte_lite.devbox.services.tailing import Tailing
 from flyte_lite.devbox.services.task import task_key
 from flyte_lite.devbox.services.trigger import key_of as trigger_key
@@ -20,22 +21,28 @@ from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2 as pb
 from flyte_lite.idl.flyteidl2.task import common_pb2, task_definition_pb2
 
 if TYPE_CHECKING:
+    from flyte_lite.devbox.object_store import ObjectStore
     from flyte_lite.devbox.state import State
+
+# Seconds that an address is good if nobody says how long.
+EXPIRES_IN = 3600
 
 
 class DataProxyService:
-    """`flyteidl2.dataproxy.DataProxyService`: what it does without signed addresses."""
+    """`flyteidl2.dataproxy.DataProxyService`, but for uploads of files."""
 
     name = "flyteidl2.dataproxy.DataProxyService"
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, store: ObjectStore) -> None:
         self._state = state
+        self._store = store
         self._tailing = Tailing(state)
 
     def handlers(self) -> dict[str, Any]:
         """The RPCs by name."""
         return {
             "UploadInputs": self.upload_inputs,
+            "CreateDownloadLink": self.create_download_link,
             "GetActionData": self.get_action_data,
             "TailLogs": self._tailing.tail_logs,
         }
@@ -79,6 +86,44 @@ class DataProxyService:
         if outputs is not None:
             response.outputs.MergeFromString(outputs)
             response.outputs_uri = outputs_uri
+        return response
+
+    def create_download_link(self, request: pb.CreateDownloadLinkRequest, call: Call) -> pb.CreateDownloadLinkResponse:
+        """A signed address of an attempt's report, on the host that the caller used.
+
+        Raises:
+            InvalidArgumentError: Another kind of thing is wanted, or of something else.
+            NotFoundError: No such action or attempt, or it has no report.
+            InternalError: It is to be good for no time at all.
+        """
+        if request.artifact_type != pb.ARTIFACT_TYPE_REPORT:
+            # All others too are as good as none.
+            raise refusal(Code.INVALID_ARGUMENT, "artifact_type is required")
+        if request.WhichOneof("source") != "action_attempt_id":
+            raise refusal(Code.INVALID_ARGUMENT, "action_attempt_id is required")
+        id = request.action_attempt_id
+        key = action_key(id)
+        if self._state.actions.get(key) is None:
+            raise refusal(Code.NOT_FOUND, "failed to get action details: not_found: action not found: action not found")
+        attempt = next((each for each in attempts(self._state.events.of(key)) if each.attempt == id.attempt), None)
+        asked = f"action [{named(key)}]"
+        if attempt is None:
+            raise refusal(Code.NOT_FOUND, f"attempt {id.attempt} not found for {asked}")
+        uri = attempt.outputs.report_uri
+        if not uri:
+            raise refusal(Code.NOT_FOUND, f"report not found for {asked} attempt {id.attempt}")
+        if not self._state.objects.has(uri):
+            raise refusal(Code.NOT_FOUND, f"artifact not found at [{uri}]")
+        seconds = request.expires_in.seconds if request.HasField("expires_in") else EXPIRES_IN
+        if seconds <= 0:
+            raise refusal(
+                Code.INTERNAL,
+                "failed to create signed URL: InvalidPresignExpireError: presigned URL requires an expire duration"
+                " greater than 0",
+            )
+        response = pb.CreateDownloadLinkResponse()
+        response.pre_signed_urls.signed_url.append(self._store.address(call.endpoint, "GET", uri, seconds))
+        response.pre_signed_urls.expires_at.FromMicroseconds(self._state.now() + seconds * 1_000_000)
         return response
 
     def _place(self, request: pb.UploadInputsRequest) -> tuple[str, str, str]:

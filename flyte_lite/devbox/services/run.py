@@ -243,9 +243,13 @@ def log_event(state: State, key: ActionKey, attempt: int) -> run_definition_pb2.
     told = state.events.newest(key, attempt)
     if told is None or not told.HasField("log_context"):
         missing = "event" if told is None else "log context"
-        asked = f'run:{{project:"{key.project}" domain:"{key.domain}" name:"{key.run}"}} name:"{key.name}"'
-        raise refusal(Code.NOT_FOUND, f"no {missing} found for action {asked} attempt {attempt}")
+        raise refusal(Code.NOT_FOUND, f"no {missing} found for action {named(key)} attempt {attempt}")
     return told
+
+
+def named(key: ActionKey) -> str:
+    """An action in the real server's texts."""
+    return f'run:{{project:"{key.project}" domain:"{key.domain}" name:"{key.run}"}} name:"{key.name}"'
 
 
 def _run_id(request: pb.GetRunDetailsRequest | pb.AbortRunRequest) -> identifier_pb2.RunIdentifier:

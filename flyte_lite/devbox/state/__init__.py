@@ -54,7 +54,7 @@ class State:
         self.actions = Actions(self.database)
         self.events = Events(self.database, self.actions)
         self.logs = Logs(self.database)
-        self.objects = Objects(self.database)
+        self.objects = Objects(self.database, self.now)
         self.bundles = Bundles(self.database)
         self.outcomes = Outcomes(self.database)
         self._begin()

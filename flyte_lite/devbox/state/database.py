@@ -76,7 +76,10 @@ CREATE TABLE settings (
     domain TEXT NOT NULL, project TEXT NOT NULL, org TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL,
     PRIMARY KEY (org, domain, project)
 );
-CREATE TABLE object (uri TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE object (
+    uri TEXT PRIMARY KEY, body BLOB NOT NULL, content_type TEXT NOT NULL, stored_at INTEGER NOT NULL
+);
+CREATE TABLE signer (secret TEXT NOT NULL);
 CREATE TABLE bundle (uri TEXT PRIMARY KEY, pickled BLOB NOT NULL, folder TEXT NOT NULL);
 CREATE TABLE outcome (key TEXT PRIMARY KEY, outputs BLOB NOT NULL);
 """
