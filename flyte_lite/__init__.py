@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flyte_lite import io as io
     from flyte_lite import models as models
     from flyte_lite import remote as remote
+    from flyte_lite import union as union
     from flyte_lite._client import Client as Client
     from flyte_lite._client import init as init
     from flyte_lite._clock import Cancel as Cancel
@@ -43,6 +44,7 @@ __all__ = [
     "models",
     "remote",
     "run",
+    "union",
     "with_runcontext",
 ]
 
@@ -54,7 +56,7 @@ _MODULES = {
     "run": "_launch",
     "with_runcontext": "_launch",
 }
-_SUBMODULES = {"config", "errors", "io", "models", "remote"}
+_SUBMODULES = {"config", "errors", "io", "models", "remote", "union"}
 
 
 def __getattr__(name: str) -> Any:

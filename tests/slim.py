@@ -23,7 +23,7 @@ NEVER_BY_IMPORT = [
     "flyteidl2",
 ]
 
-IMPORT = "import sys, flyte_lite; print(*sys.modules)"
+IMPORT = "import sys, flyte_lite, flyte_lite.remote, flyte_lite.union.remote; print(*sys.modules)"
 MAIN_JOB = """
 import sys
 import flyte_lite as flyte
@@ -45,7 +45,7 @@ def main() -> int:
         f"{name} is installed; this environment must not have it" for name in ABSENT if importlib.util.find_spec(name)
     ]
     modules = loaded(IMPORT)
-    faults += [f"import flyte_lite loads {name}" for name in NEVER_BY_IMPORT if name in modules]
+    faults += [f"an import loads {name}" for name in NEVER_BY_IMPORT if name in modules]
 
     from flyte_lite.devbox import Devbox
 

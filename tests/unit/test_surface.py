@@ -16,13 +16,15 @@ from flyte_lite import errors
 from flyte_lite.idl._pool import pool
 
 PUBLIC = {
-    "flyte_lite": "Cancel Client RunContext __version__ config errors init io models remote run with_runcontext",
+    "flyte_lite": "Cancel Client RunContext __version__ config errors init io models remote run union with_runcontext",
     "flyte_lite.config": "Config Endpoint",
     "flyte_lite.devbox": "Devbox task",
     "flyte_lite.io": "DataFrame Dir File",
-    "flyte_lite.models": "ActionPhase NativeInterface",
+    "flyte_lite.models": "ActionPhase NativeInterface PhaseTransitionInfo",
     "flyte_lite.remote": "Action ActionDetails ActionInputs ActionOutputs LazyEntity Run RunDetails Task TaskDetails "
     "auth_metadata create_channel",
+    "flyte_lite.union": "RunContext init remote run with_runcontext",
+    "flyte_lite.union.remote": "Run Task",
 }
 
 
@@ -36,7 +38,7 @@ def test_the_public_names_are_these(module: str) -> None:
 
 
 def test_what_is_not_there_is_an_attribute_error() -> None:
-    for module in (flyte_lite, flyte_lite.remote):
+    for module in (flyte_lite, flyte_lite.remote, flyte_lite.union):
         with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
             module.nothing  # noqa: B018
 
