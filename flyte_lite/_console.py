@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import IO, TYPE_CHECKING, Any, Optional
+from typing import IO, TYPE_CHECKING, Any, Optional, Protocol
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -22,38 +22,118 @@ def fail(text: str) -> None:
 
 
 class Progress:
-    """The phases of something that is waited for: a live line on a terminal, a line a change elsewhere, or nothing.
+    """The state of something that is waited for: a live line on a terminal, a line a change elsewhere, or nothing.
+
+    `rich` draws the live line if it is installed; it is loaded only then. A terminal that can't go back in a line
+    (TERM=dumb) gets a line a change, too, and NO_COLOR is respected.
 
     Args:
         what: Such as "run r1".
         clock: Tells how long it took.
         quiet: True shows nothing, False always, None only on a terminal.
+        interrupted: What Ctrl-C does not end, and how to end it: said after a Ctrl-C, if anything is shown.
         to: Where; stderr, so that it never mixes with a script's own output.
     """
 
-    def __init__(self, what: str, clock: Clock, quiet: Optional[bool], to: Optional[IO[str]] = None) -> None:
+    def __init__(
+        self, what: str, clock: Clock, quiet: Optional[bool], interrupted: str, to: Optional[IO[str]] = None
+    ) -> None:
         self._what = what
         self._clock = clock
-        self._to = to or sys.stderr
-        self._live = self._to is not None and self._to.isatty()
-        self._silent = self._to is None or (not self._live if quiet is None else quiet)
+        self._interrupted = interrupted
+        # There is none in a process without a console.
+        self._to: Optional[IO[str]] = to or sys.stderr
+        terminal = self._to is not None and self._to.isatty()
+        self._silent = self._to is None or (not terminal if quiet is None else quiet)
         self._started = clock.monotonic()
-        self._phase = ""
+        self._state = ""
+        self._line: Optional[_Line] = _live(self._to) if terminal and not self._silent else None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: Any) -> None:
-        if self._live and self._phase and not self._silent:
+    def __exit__(self, kind: Optional[type[BaseException]], *_: Any) -> None:
+        if self._line is not None:
+            self._line.close()
+        if not self._silent and kind is not None and issubclass(kind, KeyboardInterrupt):
+            print(f"{self._what}: {self._interrupted}", file=self._to, flush=True)
+
+    def show(self, state: str) -> None:
+        """The state now."""
+        if self._silent or (state == self._state and self._line is None):
+            return
+        self._state = state
+        took = f" ({self._clock.monotonic() - self._started:.1f} s)"
+        if self._line is not None:
+            self._line.draw(f"{self._what}: ", state, took)
+        else:
+            print(f"{self._what}: {state}{took}", file=self._to, flush=True)
+
+
+class _Line(Protocol):
+    """A line of a terminal that can be drawn again."""
+
+    def draw(self, what: str, state: str, took: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _live(to: Any) -> Optional[_Line]:
+    import os
+
+    # What sets TERM says what the terminal can do; nothing sets it on Windows.
+    if os.environ.get("TERM", "dumb" if os.name == "posix" else "") in ("dumb", "unknown"):
+        return None
+    try:
+        return _RichLine(to)
+    except ImportError:
+        return _PlainLine(to)
+
+
+class _PlainLine:
+    def __init__(self, to: IO[str]) -> None:
+        self._to = to
+        self._drawn = False
+
+    def draw(self, what: str, state: str, took: str) -> None:
+        import shutil
+
+        # A line that wraps could not be gone back over.
+        text = (what + state + took)[: shutil.get_terminal_size().columns - 1]
+        print(f"\r\x1b[K{text}", end="", file=self._to, flush=True)
+        self._drawn = True
+
+    def close(self) -> None:
+        if self._drawn:
             print(file=self._to, flush=True)
 
-    def show(self, phase: str) -> None:
-        """The phase now."""
-        if self._silent or (phase == self._phase and not self._live):
-            return
-        self._phase = phase
-        text = f"{self._what}: {phase} ({self._clock.monotonic() - self._started:.1f} s)"
-        if self._live:
-            print(f"\r\x1b[K{text}", end="", file=self._to, flush=True)
-        else:
-            print(text, file=self._to, flush=True)
+
+class _RichLine:
+    # `auto_refresh` would be a thread, and redirecting would take a script's own output through it.
+    def __init__(self, to: IO[str]) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._live = Live(console=Console(file=to), auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+        self._started = False
+
+    def draw(self, what: str, state: str, took: str) -> None:
+        from rich.text import Text
+
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append(what)
+        text.append(state, _STYLES.get(state.partition(" ")[0], ""))
+        text.append(took, "dim")
+        if not self._started:
+            self._live.start()
+            self._started = True
+        self._live.update(text, refresh=True)
+
+    def close(self) -> None:
+        if self._started:
+            self._live.stop()
+
+
+_STYLES = {"succeeded": "bold green", "recovered": "bold green", "running": "cyan"} | dict.fromkeys(
+    ("failed", "aborted", "timed_out"), "bold red"
+)

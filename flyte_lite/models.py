@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Optional
 
-__all__ = ["ActionPhase", "NativeInterface"]
+from flyte_lite._clock import SYSTEM_CLOCK, Clock
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+__all__ = ["ActionPhase", "NativeInterface", "PhaseTransitionInfo"]
 
 
 class ActionPhase(str, enum.Enum):
@@ -75,6 +80,62 @@ _BY_NUMBER = {number: phase for phase, number in _NUMBERS.items()}
 _TERMINAL = frozenset(
     {ActionPhase.SUCCEEDED, ActionPhase.FAILED, ActionPhase.ABORTED, ActionPhase.TIMED_OUT, ActionPhase.RECOVERED}
 )
+
+
+class PhaseTransitionInfo:
+    """One phase that an attempt of an action went through.
+
+    Args:
+        phase: The phase.
+        start_time: When it began, in UTC.
+        end_time: When the next one began; None if it is still in this one.
+        clock: What time it is.
+
+    Attributes:
+        phase: The phase.
+        start_time: When it began, in UTC.
+        end_time: When the next one began; None if it is still in this one.
+    """
+
+    __slots__ = ("_clock", "end_time", "phase", "start_time")
+
+    def __init__(
+        self,
+        phase: ActionPhase,
+        start_time: datetime,
+        end_time: Optional[datetime],
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.phase = phase
+        self.start_time = start_time
+        self.end_time = end_time
+        self._clock = clock
+
+    @property
+    def duration(self) -> timedelta:
+        """How long it took, or has taken by now; never below 0, as steps backwards are told, too."""
+        from datetime import datetime, timedelta, timezone
+
+        end = self.end_time or datetime.fromtimestamp(self._clock.time(), timezone.utc)
+        return max(timedelta(0), end - self.start_time)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PhaseTransitionInfo):
+            return NotImplemented
+        mine, theirs = ((each.phase, each.start_time, each.end_time) for each in (self, other))
+        return mine == theirs
+
+    def __hash__(self) -> int:
+        return hash((self.phase, self.start_time, self.end_time))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The clock stays behind, as sessions do.
+        return PhaseTransitionInfo, (self.phase, self.start_time, self.end_time)
+
+    def __repr__(self) -> str:
+        end = f"{self.end_time:%H:%M:%S.%f}" if self.end_time else "now"
+        return f"PhaseTransitionInfo({self.phase}: {self.start_time:%Y-%m-%d %H:%M:%S.%f} to {end})"
 
 
 class NativeInterface:

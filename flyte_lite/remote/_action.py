@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Optional
 from flyte_lite._rpc.method import Method
 from flyte_lite.errors import NotFoundError
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
-from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2  # noqa: F401 - in the base's quotes
+from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from flyte_lite.remote._action_details import ROOT, ActionDetails, Step, get_details, summary
+from flyte_lite.remote._watching import Watched
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -23,7 +24,7 @@ _ABORT_ACTION: Method[run_service_pb2.AbortActionRequest, run_service_pb2.AbortA
 )
 
 
-class Action(Step["run_definition_pb2.Action"]):
+class Action(Watched, Step["run_definition_pb2.Action"]):
     """A step of a run.
 
     Attributes:
@@ -54,6 +55,10 @@ class Action(Step["run_definition_pb2.Action"]):
         session = cls._current()
         action = identifier_pb2.ActionIdentifier(run=session.scope.run_id(run_name), name=name or ROOT)
         return cls._make(summary(get_details(session, action)), session)
+
+    @property
+    def _step(self) -> run_definition_pb2.Action:
+        return self.pb2
 
     @property
     def start_time(self) -> Optional[datetime.datetime]:

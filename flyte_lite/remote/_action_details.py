@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Optional, TypeVar
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Optional, TypeVar
 
 from flyte_lite._clock import Deadline
 from flyte_lite._rpc.method import Method
 from flyte_lite._session import Session
-from flyte_lite.errors import RunNotDoneError
+from flyte_lite.errors import CallError, RunNotDoneError, WaitTimeoutError
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.core import interface_pb2
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
@@ -16,8 +18,15 @@ from flyte_lite.models import ActionPhase
 from flyte_lite.remote import _data
 from flyte_lite.remote._base import Resource
 from flyte_lite.remote._failures import failure_of
+from flyte_lite.remote._times import HasTimes
+from flyte_lite.remote._waiting import PATIENCE, Patience, Poll, check_lengths
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 ROOT = "a0"
+# `TaskLog.LinkType` of an editor.
+_IDE = 2
 
 PB = TypeVar("PB", "run_definition_pb2.Action", "run_definition_pb2.ActionDetails")
 
@@ -83,7 +92,13 @@ def summary(details: run_definition_pb2.ActionDetails) -> run_definition_pb2.Act
     return run_definition_pb2.Action(id=details.id, metadata=details.metadata, status=details.status)
 
 
-class ActionDetails(_data.HasData, Step["run_definition_pb2.ActionDetails"]):
+def called(action: identifier_pb2.ActionIdentifier) -> str:
+    """What people call an action: its run, if it is the root."""
+    run = f"run {action.run.name}"
+    return run if action.name == ROOT else f"action {action.name} of {run}"
+
+
+class ActionDetails(_data.HasData, HasTimes, Step["run_definition_pb2.ActionDetails"]):
     """An action with its attempts, its specification, and its error if it has one.
 
     Attributes:
@@ -96,6 +111,121 @@ class ActionDetails(_data.HasData, Step["run_definition_pb2.ActionDetails"]):
     def __init__(self, pb2: run_definition_pb2.ActionDetails, session: Optional[Session] = None) -> None:
         super().__init__(pb2, session)
         self._data: Optional[dataproxy_service_pb2.GetActionDataResponse] = None
+
+    @classmethod
+    def get(cls, uri: Optional[str] = None, /, run_name: Optional[str] = None, name: Optional[str] = None) -> Self:
+        """The action as it is now.
+
+        Args:
+            uri: Not looked at; it is here because the official method has it.
+            run_name: Its run.
+            name: The action; None is the root, `a0`.
+
+        Raises:
+            ValueError: No `run_name`.
+            NotFoundError: There is no such action, or the caller may not see it.
+
+        RPC:
+            flyteidl2.workflow.RunService/GetActionDetails
+        """
+        if not run_name:
+            raise ValueError("ActionDetails.get needs run_name=, the run that the action is part of")
+        session = cls._current()
+        action = identifier_pb2.ActionIdentifier(run=session.scope.run_id(run_name), name=name or ROOT)
+        return cls._make(get_details(session, action), session)
+
+    @classmethod
+    def get_details(cls, action_id: identifier_pb2.ActionIdentifier) -> Self:
+        """The action of that identifier, in whatever project.
+
+        Raises:
+            NotFoundError: There is no such action, or the caller may not see it.
+
+        RPC:
+            flyteidl2.workflow.RunService/GetActionDetails
+        """
+        session = cls._current()
+        return cls._make(get_details(session, action_id), session)
+
+    @classmethod
+    def watch(
+        cls,
+        action_id: identifier_pb2.ActionIdentifier,
+        *,
+        timeout: Optional[float] = None,
+        interval: Optional[float] = None,
+        patience: float = PATIENCE,
+    ) -> Iterator[ActionDetails]:
+        """The action as it is, then again with each change, until it has ended.
+
+        By the same questions as `Action.wait`: an outage is waited out, and no change is made up or told twice; of
+        changes that follow each other quickly, the last one is told.
+
+        Args:
+            action_id: The action, in whatever project.
+            timeout: Seconds to watch in all; None watches to the end.
+            interval: Seconds between questions, 0.1 or more; None asks ever less often.
+            patience: Seconds of nothing but failures after which the last one is raised.
+
+        Raises:
+            ValueError: `action_id` names no run, or another argument is not what it may be.
+            NotFoundError: There is no such action, or the caller may not see it.
+            WaitTimeoutError: `timeout` passed; the action goes on.
+            CanceledError: The session's token was canceled; the action goes on.
+            CallError: The server could not be asked, for all of `patience` or for a reason that will not pass.
+
+        RPC:
+            flyteidl2.workflow.RunService/GetActionDetails
+        """
+        if not action_id.run.name:
+            raise ValueError("watch needs the identifier of an action, with its run: Action.action_id, for instance")
+        check_lengths(timeout, interval, patience)
+        session = cls._current()
+        deadline = Deadline(session.clock, timeout, session.cancel)
+        return changes(session, action_id, deadline, interval, Patience(session.clock, patience, seen=False))
+
+    def watch_updates(
+        self,
+        cache_data_on_done: bool = False,
+        *,
+        timeout: Optional[float] = None,
+        interval: Optional[float] = None,
+        patience: float = PATIENCE,
+    ) -> Iterator[ActionDetails]:
+        """As `watch`, of this action; this object follows what is told.
+
+        Args:
+            cache_data_on_done: Ask for inputs and outputs once it has ended, so that `inputs` and `outputs`, here and
+                of what is told last, need not.
+            timeout: Seconds to watch in all; None watches to the end.
+            interval: Seconds between questions, 0.1 or more; None asks ever less often.
+            patience: Seconds of nothing but failures after which the last one is raised.
+
+        Raises:
+            ValueError: An argument is not what it may be.
+            WaitTimeoutError: `timeout` passed; the action goes on.
+            CanceledError: The session's token was canceled; the action goes on.
+            CallError: The server could not be asked, for all of `patience` or for a reason that will not pass.
+
+        RPC:
+            flyteidl2.workflow.RunService/GetActionDetails, and flyteidl2.dataproxy.DataProxyService/GetActionData
+        """
+        check_lengths(timeout, interval, patience)
+        session = self._session
+        deadline = Deadline(session.clock, timeout, session.cancel)
+        told = changes(session, self.pb2.id, deadline, interval, Patience(session.clock, patience), cache_data_on_done)
+        return self._following(told)
+
+    def _following(self, told: Iterator[ActionDetails]) -> Iterator[ActionDetails]:
+        for details in told:
+            self.pb2.CopyFrom(details.pb2)
+            self._data = details._data
+            yield details
+
+    @property
+    def is_running(self) -> bool:
+        """True in phase RUNNING, and in no other."""
+        return self.phase is ActionPhase.RUNNING
 
     @property
     def status(self) -> run_definition_pb2.ActionStatus:
@@ -110,7 +240,14 @@ class ActionDetails(_data.HasData, Step["run_definition_pb2.ActionDetails"]):
     @property
     def attempts(self) -> int:
         """How often it was tried."""
-        return self.pb2.status.attempts
+        # The status says 0 while children run, and follows with a delay otherwise.
+        return max(self.pb2.status.attempts, *(each.attempt for each in self.pb2.attempts[-1:]), 0)
+
+    @property
+    def _editor_uri(self) -> Optional[str]:
+        """Where the editor of an attempt can be opened, which may be a path only; None if there is none (yet)."""
+        logs = (log for attempt in self.pb2.attempts for log in attempt.log_info)
+        return next((log.uri for log in logs if log.ready and log.link_type == _IDE), None)
 
     @property
     def error_info(self) -> Optional[run_definition_pb2.ErrorInfo]:
@@ -154,7 +291,11 @@ class ActionDetails(_data.HasData, Step["run_definition_pb2.ActionDetails"]):
 
     @property
     def _called(self) -> str:
-        return f"run {self.run_name}" if self.name == ROOT else f"action {self.name} of run {self.run_name}"
+        return called(self.pb2.id)
+
+    @property
+    def _timed(self) -> run_definition_pb2.ActionDetails:
+        return self.pb2
 
     def _fetch(self, deadline: Deadline) -> dataproxy_service_pb2.GetActionDataResponse:
         """Inputs and outputs, which one answer holds; kept once they can't change any more."""
@@ -164,3 +305,46 @@ class ActionDetails(_data.HasData, Step["run_definition_pb2.ActionDetails"]):
             if self.done():
                 self._data = data
         return data
+
+
+def changes(
+    session: Session,
+    action: identifier_pb2.ActionIdentifier,
+    deadline: Deadline,
+    interval: Optional[float],
+    patience: Patience,
+    with_data: bool = False,
+) -> Iterator[ActionDetails]:
+    """An action as it is, then again with each change, until it has ended.
+
+    Args:
+        session: Whom to ask.
+        action: Of what.
+        deadline: Ends it.
+        interval: Seconds between questions; None asks ever less often.
+        patience: Which failures are waited out.
+        with_data: Whether what is told last brings its inputs and outputs along.
+
+    Raises:
+        WaitTimeoutError: The deadline passed.
+        CallError: A failure that is not waited out.
+    """
+    poll = Poll(deadline, interval=interval)
+    told: Optional[ActionDetails] = None
+
+    def ask() -> run_definition_pb2.ActionDetails:
+        return get_details(session, action, deadline.within(session.timeout))
+
+    def is_news(found: run_definition_pb2.ActionDetails) -> bool:
+        return told is None or found != told.pb2
+
+    while told is None or not told.done():
+        found = poll.until(ask, is_news, patience)
+        if found is None:
+            raise WaitTimeoutError(called(action), told.phase if told else None, deadline.seconds or 0.0)
+        told = ActionDetails(found, session)
+        if with_data and told.done():
+            # Whoever asks for them later is told what was wrong.
+            with suppress(CallError):
+                told._fetch(deadline.within(session.timeout))
+        yield told

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Optional
+from typing import TYPE_CHECKING, Optional
 from urllib.parse import quote
 
-from flyte_lite._clock import Deadline, is_length
-from flyte_lite._console import Progress
+from flyte_lite._clock import Deadline
 from flyte_lite._rpc.method import Method
 from flyte_lite._session import Session
-from flyte_lite.errors import CallError, Code, NotFoundError, WaitTimeoutError
-from flyte_lite.idl.flyteidl2.common import identifier_pb2, list_pb2
+from flyte_lite.errors import NotFoundError
+from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from flyte_lite.models import ActionPhase
 from flyte_lite.remote import _action_details
@@ -19,14 +18,13 @@ from flyte_lite.remote._action_details import ActionDetails
 from flyte_lite.remote._base import Resource
 from flyte_lite.remote._data import HasData, Held
 from flyte_lite.remote._run_details import RunDetails, get_details
-from flyte_lite.remote._waiting import SHORTEST, poll
+from flyte_lite.remote._statuses import status_of
+from flyte_lite.remote._waiting import PATIENCE
+from flyte_lite.remote._watching import Watched
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_LIST_RUNS: Method[run_service_pb2.ListRunsRequest, run_service_pb2.ListRunsResponse] = Method(
-    run_service_pb2, "RunService", "ListRuns"
-)
 _ABORT_RUN: Method[run_service_pb2.AbortRunRequest, run_service_pb2.AbortRunResponse] = Method(
     # The last reason stands, so aborting twice is aborting once.
     run_service_pb2,
@@ -35,12 +33,8 @@ _ABORT_RUN: Method[run_service_pb2.AbortRunRequest, run_service_pb2.AbortRunResp
     safe=True,
 )
 
-_BY_NAME = "ListRuns by run_name"
 
-WaitFor = Literal["terminal", "running"]
-
-
-class Run(HasData, Resource["run_definition_pb2.Run"]):
+class Run(HasData, Watched, Resource["run_definition_pb2.Run"]):
     """A run of a task.
 
     Attributes:
@@ -110,6 +104,10 @@ class Run(HasData, Resource["run_definition_pb2.Run"]):
         return Action(self.pb2.action, self._session)
 
     @property
+    def _step(self) -> run_definition_pb2.Action:
+        return self.pb2.action
+
+    @property
     def url(self) -> str:
         """The run in the web console."""
         run = self.pb2.action.id.run
@@ -132,64 +130,8 @@ class Run(HasData, Resource["run_definition_pb2.Run"]):
             flyteidl2.workflow.RunService/ListRuns, the smallest answer that has the phase
         """
         session = self._session
-        self.pb2.action.status.CopyFrom(_status(session, self.pb2.action.id, session.deadline()))
+        self.pb2.action.status.CopyFrom(status_of(session, self.pb2.action.id, session.deadline()))
         return self
-
-    def wait(
-        self,
-        quiet: Optional[bool] = None,
-        wait_for: WaitFor = "terminal",
-        *,
-        timeout: Optional[float] = None,
-        interval: Optional[float] = None,
-    ) -> None:
-        """Block until the run has ended, however it ended; `raise_for_status` tells how.
-
-        Asks at once, then after 0.2 s, later every 5 % of the time waited, at most every 10 s. Outages of up to 5
-        minutes are waited out. Ctrl-C ends the waiting, not the run.
-
-        Args:
-            quiet: True shows nothing, False always shows the phases on stderr, None shows them on a terminal.
-            wait_for: "running" is content with a run that has started.
-            timeout: Seconds to wait in all; None waits for ever.
-            interval: Seconds between questions, 0.1 or more, in place of those above.
-
-        Raises:
-            ValueError: `wait_for`, `timeout` or `interval` is not what it may be.
-            WaitTimeoutError: `timeout` passed; the run goes on.
-            CanceledError: The session's token was canceled; the run goes on.
-            CallError: The server could not be asked, for 5 minutes or for a reason that will not pass.
-
-        RPC:
-            flyteidl2.workflow.RunService/ListRuns
-        """
-        if wait_for not in ("terminal", "running"):
-            raise ValueError(f'wait_for is {wait_for!r}; a run is waited for until it is "terminal" or "running"')
-        if timeout is not None and not is_length(timeout):
-            raise ValueError(f"timeout is {timeout!r}; give seconds, or None to wait for ever")
-        if interval is not None and not (is_length(interval) and interval >= SHORTEST):
-            raise ValueError(f"interval is {interval!r}; give {SHORTEST} seconds or more, or None")
-        session = self._session
-        deadline = Deadline(session.clock, timeout, session.cancel)
-
-        def enough(status: run_definition_pb2.ActionStatus) -> bool:
-            phase = ActionPhase.from_protobuf(status.phase)
-            return phase.is_terminal or (wait_for == "running" and phase in (ActionPhase.RUNNING, ActionPhase.PAUSED))
-
-        with Progress(f"run {self.name}", session.clock, quiet) as progress:
-
-            def ask() -> run_definition_pb2.ActionStatus:
-                status = _status(session, self.pb2.action.id, deadline.within(session.timeout))
-                self.pb2.action.status.CopyFrom(status)
-                progress.show(self.phase)
-                return status
-
-            if enough(self.pb2.action.status):
-                progress.show(self.phase)
-                return
-            if poll(ask, enough, deadline, interval=interval) is None:
-                assert timeout is not None
-                raise WaitTimeoutError(f"run {self.name}", self.phase, timeout)
 
     def details(self) -> RunDetails:
         """The run with its specification; asked for anew until the run has ended.
@@ -234,6 +176,35 @@ class Run(HasData, Resource["run_definition_pb2.Run"]):
                 _action_details.get_details(session, self.pb2.action.id, deadline), session
             ).raise_for_status()
 
+    def get_debug_url(self, *, timeout: Optional[float] = None, patience: float = PATIENCE) -> Optional[str]:
+        """Where the editor is that the run was started under, with `with_runcontext(debug=True)`.
+
+        Waits until it can be opened.
+
+        Args:
+            timeout: Seconds to wait in all; None waits as long as the run goes on.
+            patience: Seconds that an outage may last; see `wait`.
+
+        Returns:
+            The address; None if the run ended without one.
+
+        Raises:
+            ValueError: An argument is not what it may be.
+            WaitTimeoutError: `timeout` passed; the run goes on.
+            CallError: The server could not be asked, for all of `patience` or for a reason that will not pass.
+
+        RPC:
+            flyteidl2.workflow.RunService/GetActionDetails
+        """
+        for details in self.watch(timeout=timeout, patience=patience):
+            uri = details._editor_uri
+            if uri:
+                # The editor is where the server is, whatever port that answers calls at.
+                origin = self._session.channel.origin
+                host = f"[{origin.host}]" if ":" in origin.host else origin.host
+                return uri if "://" in uri else f"{origin.scheme}://{host}{uri}"
+        return None
+
     def abort(self, reason: str = "Manually aborted from the SDK api.") -> None:
         """End the run; nothing happens if there is none any more.
 
@@ -248,30 +219,3 @@ class Run(HasData, Resource["run_definition_pb2.Run"]):
             self._session.call(_ABORT_RUN, request)
         except NotFoundError:
             return
-
-
-def _status(
-    session: Session, root: identifier_pb2.ActionIdentifier, deadline: Deadline
-) -> run_definition_pb2.ActionStatus:
-    """The status of a run's root, by the smallest answer that has it: other calls carry the whole task along."""
-    if _BY_NAME in session.refused:
-        return _action_details.get_details(session, root, deadline).status
-    run = root.run
-    request = run_service_pb2.ListRunsRequest(
-        request=list_pb2.ListRequest(
-            limit=1, filters=[list_pb2.Filter(function=list_pb2.Filter.EQUAL, field="run_name", values=[run.name])]
-        ),
-        project_id=identifier_pb2.ProjectIdentifier(organization=run.org, domain=run.domain, name=run.project),
-    )
-    try:
-        found = session.call(_LIST_RUNS, request, deadline=deadline).runs
-    except CallError as error:
-        if error.code not in (Code.INVALID_ARGUMENT, Code.UNIMPLEMENTED):
-            raise
-        # Hosted servers search by other names.
-        session.refused.add(_BY_NAME)
-        return _status(session, root, deadline)
-    if found and found[0].action.id.run.name == run.name:
-        return found[0].action.status
-    # Not there, or not seen by an overloaded server; this one's NOT_FOUND says which run.
-    return _action_details.get_details(session, root, deadline).status
