@@ -19,7 +19,7 @@ from flyte_lite.idl.flyteidl2.cluster import service_pb2 as cluster_pb2
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
 
 if TYPE_CHECKING:
-    from flyte_lite._rpc.call import Reply
+    from flyte_lite._rpc.call import Reply, Stream
     from flyte_lite._rpc.channel import Channel
 
 DEFAULT_TIMEOUT = 30.0
@@ -159,6 +159,36 @@ class Session:
         except CallError as error:
             # The cluster may be gone for good; the next call asks again.
             if error.code is Code.UNAVAILABLE:
+                self.clusters.forget(route, self.scope.org)
+            raise
+
+    def stream(
+        self,
+        method: Method[Req, Res],
+        request: Req,
+        *,
+        deadline: Deadline,
+        idle: Optional[float],
+        route: Optional[Route] = None,
+    ) -> Stream[Res]:
+        """The messages of a server stream; see `Channel.server_stream`.
+
+        Args:
+            deadline: The end of the whole stream.
+            idle: Seconds without a byte after which it ends.
+            route: Where to, if not the control plane.
+
+        Raises:
+            CallError: It failed before its first message; what happens later, `next` raises.
+        """
+        channel = self.channel
+        if route is not None:
+            asking = deadline.within(self.timeout)
+            channel = self.clusters.channel_for(route, self.scope.org, asking)
+        try:
+            return channel.server_stream(method, request, deadline=deadline, idle=idle)
+        except CallError as error:
+            if route is not None and error.code is Code.UNAVAILABLE:
                 self.clusters.forget(route, self.scope.org)
             raise
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn, Optional, Union
 from urllib.parse import parse_qsl
 
 from flyte_lite._clock import Cancel, Deadline
 from flyte_lite._http.origin import Origin
 from flyte_lite._http.transport import Answer as HttpAnswer
-from flyte_lite._rpc.call import Reply
+from flyte_lite._rpc.call import Reply, Stream
 from flyte_lite._rpc.method import Method
 from flyte_lite._session import Scope, Session
 from flyte_lite.errors import CallError, CallTimeoutError, CanceledError, Code
@@ -44,6 +44,7 @@ class FakeChannel:
         calls: Method and a copy of the request, in order.
         attempts: What replies say.
         deadline: That of the last call.
+        idles: What each stream was allowed to be idle, in seconds.
     """
 
     def __init__(self, clock: Optional[FakeClock] = None) -> None:
@@ -52,6 +53,7 @@ class FakeChannel:
         self.prefix = ""
         self.attempts = 1
         self.deadline = Deadline(self.clock, None)
+        self.idles: list[Optional[float]] = []
         self.calls: list[tuple[str, Any]] = []
         self.others: dict[str, FakeChannel] = {}
         self._answers: dict[str, list[Answer]] = {}
@@ -81,6 +83,30 @@ class FakeChannel:
             raise answer
         return Reply(answer, {}, {}, self.attempts)
 
+    def server_stream(
+        self, method: Method[Any, Any], request: Any, *, deadline: Deadline, idle: Optional[float] = None, **_: Any
+    ) -> Stream[Any]:
+        """Answers are lists of messages, errors to raise in their place, and functions to call on the way."""
+        items = iter(self.unary(method, request, deadline=deadline).message)
+        self.idles.append(idle)
+        messages = self._messages(items, deadline)
+        for first in messages:
+            return Stream(_after(first, messages), _Source())
+        return Stream(iter(()), _Source())
+
+    def _messages(self, items: Iterator[Any], deadline: Deadline) -> Iterator[Any]:
+        for item in items:
+            if deadline.canceled:
+                raise CanceledError("canceled", Code.CANCELED)
+            if deadline.expired:
+                raise CallTimeoutError("no time left", Code.DEADLINE_EXCEEDED)
+            if isinstance(item, BaseException):
+                raise item
+            if callable(item):
+                item()
+            else:
+                yield item
+
     def to(self, scheme: str, host: str, port: int, prefix: str) -> FakeChannel:
         other = FakeChannel(self.clock)
         other.origin = Origin(scheme, host, port)
@@ -95,6 +121,18 @@ class FakeChannel:
     def session(self, timeout: Optional[float] = 30.0, cancel: Optional[Cancel] = None) -> Session:
         """A session over this channel, for project p in domain d."""
         return Session(self, Scope("", "p", "d"), "http://console", timeout=timeout, cancel=cancel)  # type: ignore[arg-type]
+
+
+class _Source:
+    headers: dict[str, list[str]] = {}  # noqa: RUF012 - never changed
+    trailers: dict[str, list[str]] = {}  # noqa: RUF012
+
+    def close(self) -> None: ...
+
+
+def _after(first: Any, messages: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from messages
 
 
 class FakeWeb:
