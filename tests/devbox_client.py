@@ -14,10 +14,17 @@ from flyte_lite.devbox import Devbox
 from flyte_lite.idl.flyteidl2.common import phase_pb2
 from flyte_lite.idl.flyteidl2.core import types_pb2
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
+from flyte_lite.idl.flyteidl2.task import run_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 
 P = phase_pb2
-ENDS = (P.ACTION_PHASE_SUCCEEDED, P.ACTION_PHASE_FAILED, P.ACTION_PHASE_ABORTED, P.ACTION_PHASE_TIMED_OUT)
+ENDS = (
+    P.ACTION_PHASE_SUCCEEDED,
+    P.ACTION_PHASE_FAILED,
+    P.ACTION_PHASE_ABORTED,
+    P.ACTION_PHASE_TIMED_OUT,
+    P.ACTION_PHASE_RECOVERED,
+)
 PATIENCE = 30.0
 
 
@@ -38,13 +45,15 @@ class Client:
         assert answer.status == 200, body
         return response.FromString(body)
 
-    def create(self, task: str, **inputs: Any) -> str:
+    def create(self, task: str, run_spec: Optional[run_pb2.RunSpec] = None, **inputs: Any) -> str:
         self.made += 1
         name = f"r{self.made}"
         request = run_service_pb2.CreateRunRequest()
         request.run_id.project, request.run_id.domain, request.run_id.name = "flytesnacks", "development", name
         request.task_id.project, request.task_id.domain = "flytesnacks", "development"
         request.task_id.name, request.task_id.version = task, "v1"
+        if run_spec is not None:
+            request.run_spec.CopyFrom(run_spec)
         for key, value in inputs.items():
             kind = _literals.types.literal_type(type(value))
             request.inputs.literals.add(name=key, value=_literals.to_literal(value, kind))
@@ -67,8 +76,10 @@ class Client:
             assert time.monotonic() < end, f"{action}\n{self.box.logs(run)}"
             time.sleep(0.01)
 
-    def run(self, task: str, **inputs: Any) -> run_definition_pb2.ActionDetails:
-        return self.until(self.create(task, **inputs), *ENDS)
+    def run(
+        self, task: str, run_spec: Optional[run_pb2.RunSpec] = None, **inputs: Any
+    ) -> run_definition_pb2.ActionDetails:
+        return self.until(self.create(task, run_spec, **inputs), *ENDS)
 
     def outputs(self, action: run_definition_pb2.ActionDetails) -> dict[str, Any]:
         request = dataproxy_service_pb2.GetActionDataRequest(action_id=action.id)

@@ -61,7 +61,7 @@ class Executor:
         Nothing happens if it has no function here, was aborted already, or the executor is closed or has not begun.
         """
         undertaking = Undertaking.of(self._given, key)
-        if undertaking is not None and not undertaking.use_cache():
+        if undertaking is not None and not undertaking.use_outputs_from_before():
             self._enqueue(undertaking)
 
     def restart(self) -> None:
@@ -70,7 +70,7 @@ class Executor:
             self._paused = False
             for key in unfinished(self._state.database):
                 undertaking = Undertaking.of(self._given, key)
-                if undertaking is not None and undertaking.restart() and not undertaking.use_cache():
+                if undertaking is not None and undertaking.restart() and not undertaking.use_outputs_from_before():
                     self._enqueue(undertaking)
 
     def abort(self, key: ActionKey) -> None:

@@ -17,6 +17,7 @@ from flyte_lite.devbox.failure import Failure, failure_of, past_deadline, ran_to
 from flyte_lite.devbox.limits import Limits
 from flyte_lite.devbox.process import Ending, Job, WorkerProcess
 from flyte_lite.devbox.record import Record
+from flyte_lite.devbox.recovery import recovered_from
 from flyte_lite.devbox.restart import Restart, restart
 from flyte_lite.devbox.state.actions import TERMINAL
 from flyte_lite.devbox.state.unfinished import last_attempt
@@ -79,20 +80,9 @@ class Undertaking:
         made = cls(given, action, *given.state.actions.specs(key))
         return made if given.state.bundles.has(made._template.metadata.code_bundle_uri) else None
 
-    def use_cache(self) -> bool:
-        """End the action with outputs that are there from before; False if there are none, or they are not wanted."""
-        renew = self._run_spec.overwrite_cache or self._run_spec.cache_config.overwrite_cache
-        if renew or not self._template.metadata.discoverable:
-            return False
-        outputs = self._state.outcomes.get(self._cache_key(self._state.objects.get(self._action.input_uri) or b""))
-        if outputs is None:
-            return False
-        with self._state.database.transaction():
-            self._state.objects.put(self._record.outputs_uri(self._attempt), outputs)
-            self._record.phase(
-                self._attempt, phase_pb2.ACTION_PHASE_SUCCEEDED, "cache hit", cache_status=catalog_pb2.CACHE_HIT
-            )
-        return True
+    def use_outputs_from_before(self) -> bool:
+        """End the action with what it, or its like, gave already; False if there is nothing, or it is not wanted."""
+        return self._recover() or self._use_cache()
 
     def is_over(self) -> bool:
         """True if the action has ended, by an abort for instance, or is not there any more."""
@@ -195,6 +185,30 @@ class Undertaking:
                     self.tell_queued()
             if not tells:
                 self._stopped.wait(_RESTART_AFTER)
+
+    def _recover(self) -> bool:
+        source = recovered_from(self._state, self.key, self._run_spec)
+        if source is None:
+            return False
+        with self._state.database.transaction():
+            self._state.objects.put(self._record.outputs_uri(self._attempt), source.outputs)
+            self._state.actions.set_recovered_from(self.key, source.id.SerializeToString())
+            self._record.phase(self._attempt, phase_pb2.ACTION_PHASE_RECOVERED, "recovered")
+        return True
+
+    def _use_cache(self) -> bool:
+        renew = self._run_spec.overwrite_cache or self._run_spec.cache_config.overwrite_cache
+        if renew or not self._template.metadata.discoverable:
+            return False
+        outputs = self._state.outcomes.get(self._cache_key(self._state.objects.get(self._action.input_uri) or b""))
+        if outputs is None:
+            return False
+        with self._state.database.transaction():
+            self._state.objects.put(self._record.outputs_uri(self._attempt), outputs)
+            self._record.phase(
+                self._attempt, phase_pb2.ACTION_PHASE_SUCCEEDED, "cache hit", cache_status=catalog_pb2.CACHE_HIT
+            )
+        return True
 
     def _is_wanted(self) -> bool:
         return not (self._aborted or self._abandoned)

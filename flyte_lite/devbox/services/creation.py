@@ -79,6 +79,7 @@ class Creation:
             trigger_task_name=None if trigger is None else trigger.task_name,
             trigger_name=None if trigger is None else trigger.name,
             trigger_revision=None if trigger is None else trigger.revision,
+            relation=run_spec.relation.SerializeToString() if run_spec.HasField("relation") else None,
         )
         new = self._state.actions.create(action, spec.SerializeToString(), run_spec.SerializeToString())
         if trigger is not None:

@@ -84,6 +84,10 @@ def fill_metadata(into: pb.ActionMetadata, action: Action, spec: bytes = b"") ->
         trigger.name.project, trigger.name.domain = action.project, action.domain
         trigger.name.task_name, trigger.name.name = action.trigger_task_name or "", action.trigger_name
         trigger.revision = action.trigger_revision or 0
+    if action.relation is not None:
+        into.relation.MergeFromString(action.relation)
+    if action.recovered_from is not None:
+        into.recovered_from.MergeFromString(action.recovered_from)
     into.action_type = pb.ActionType.ValueType(action.action_type)
     into.environment_name = action.environment
     into.funtion_name = action.function_name

@@ -125,6 +125,7 @@ def _recorded(request: pb.RecordActionRequest, kind: str, now: int) -> tuple[Act
         environment="",
         function_name="",
         input_uri=request.input_uri,
+        recovered_from=request.recovered_from.SerializeToString() if request.HasField("recovered_from") else None,
     )
     if kind == "condition":
         changes: dict[str, Any] = {

@@ -51,6 +51,9 @@ class Action(NamedTuple):
         outputs_uri: Where the outputs of a trace are; others tell theirs in events.
         signal: A `flyteidl2.core.Literal`, what a condition was answered; None before that, and for all others.
         trigger_task_name: None if no trigger made it, like the other two.
+        relation: A `flyteidl2.common.Relation`: the run because of which this one is; None if there is none, and for
+            all but root actions.
+        recovered_from: A `flyteidl2.common.ActionIdentifier`: whose outputs it took over; None if it took none.
     """
 
     project: str
@@ -84,6 +87,8 @@ class Action(NamedTuple):
     trigger_task_name: Optional[str] = None
     trigger_name: Optional[str] = None
     trigger_revision: Optional[int] = None
+    relation: Optional[bytes] = None
+    recovered_from: Optional[bytes] = None
 
     @property
     def key(self) -> ActionKey:
@@ -233,6 +238,10 @@ class Actions:
             self._tell(key)
             self.touch(key)
         return bool(found)
+
+    def set_recovered_from(self, key: ActionKey, source: bytes) -> None:
+        """Store whose outputs it took over, an `ActionIdentifier`."""
+        self._database.run(f"UPDATE action SET recovered_from = ? WHERE {_IS}", (source, *key))
 
     def touch(self, key: ActionKey) -> None:
         """Tell those who watch its run what it is like now, inside the transaction that has changed it."""

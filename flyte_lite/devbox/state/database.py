@@ -41,6 +41,7 @@ CREATE TABLE action (
     task_project TEXT, task_domain TEXT, task_name TEXT, task_version TEXT,
     task_type TEXT NOT NULL, short_name TEXT NOT NULL, environment TEXT NOT NULL, function_name TEXT NOT NULL,
     input_uri TEXT NOT NULL, abort_reason TEXT, outputs_uri TEXT NOT NULL, signal BLOB,
+    relation BLOB, recovered_from BLOB,
     spec BLOB NOT NULL, run_spec BLOB,
     UNIQUE (project, domain, run, name)
 );
