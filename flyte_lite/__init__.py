@@ -31,12 +31,15 @@ if TYPE_CHECKING:
     from flyte_lite._launch import RunContext as RunContext
     from flyte_lite._launch import run as run
     from flyte_lite._launch import with_runcontext as with_runcontext
+    from flyte_lite.remote._completion import as_completed as as_completed
+    from flyte_lite.remote._completion import wait_all as wait_all
 
 __all__ = [
     "Cancel",
     "Client",
     "RunContext",
     "__version__",
+    "as_completed",
     "config",
     "errors",
     "init",
@@ -45,6 +48,7 @@ __all__ = [
     "remote",
     "run",
     "union",
+    "wait_all",
     "with_runcontext",
 ]
 
@@ -52,8 +56,10 @@ _MODULES = {
     "Cancel": "_clock",
     "Client": "_client",
     "RunContext": "_launch",
+    "as_completed": "remote._completion",
     "init": "_client",
     "run": "_launch",
+    "wait_all": "remote._completion",
     "with_runcontext": "_launch",
 }
 _SUBMODULES = {"config", "errors", "io", "models", "remote", "union"}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from flyte_lite import _session
 from flyte_lite._clock import Cancel
 from flyte_lite._session import UNSET, Session, Timeout
 from flyte_lite.config import Config
+from flyte_lite.remote._waiting import PATIENCE
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -145,6 +147,33 @@ class Client:
         from flyte_lite._launch import RunContext
 
         return RunContext(self._session).run(task, *args, **inputs)
+
+    def wait_all(
+        self,
+        runs: Iterable[Union[Run, str]],
+        *,
+        timeout: Optional[float] = None,
+        quiet: Optional[bool] = None,
+        interval: Optional[float] = None,
+        patience: float = PATIENCE,
+    ) -> list[Run]:
+        """`flyte_lite.wait_all`; names are looked up over this client."""
+        from flyte_lite.remote._completion import Completion
+
+        return Completion(self._session, runs, timeout, interval, patience, "wait_all").all(quiet)
+
+    def as_completed(
+        self,
+        runs: Iterable[Union[Run, str]],
+        *,
+        timeout: Optional[float] = None,
+        interval: Optional[float] = None,
+        patience: float = PATIENCE,
+    ) -> Iterator[Run]:
+        """`flyte_lite.as_completed`; names are looked up over this client."""
+        from flyte_lite.remote._completion import Completion
+
+        return Completion(self._session, runs, timeout, interval, patience, "as_completed").each()
 
     if TYPE_CHECKING:
         # The same options, without writing them all a second time.

@@ -92,19 +92,28 @@ class WaitTimeoutError(FlyteLiteError, TimeoutError):
     """We stopped waiting; what was waited for goes on.
 
     Attributes:
-        name: The run, or `run/action`.
-        phase: Its phase when last seen; None if it was never seen.
+        name: The run, or the action of which run, or how many of how many runs.
+        phase: Its phase when last seen, or how many runs were in which; None if none was ever seen.
         timeout: Seconds that were waited.
+        pending: Names of the runs that had not ended, if several were waited for.
     """
 
-    def __init__(self, name: str, phase: Optional[str], timeout: float) -> None:
-        seen = f"it is {phase}" if phase else "its phase was never seen"
-        super().__init__(
-            f"gave up waiting for {name} after {timeout:g} s: {seen}. The run goes on; wait() again, or abort() it."
-        )
+    def __init__(self, name: str, phase: Optional[str], timeout: float, *, pending: Sequence[str] = ()) -> None:
+        if pending:
+            some = ", ".join(pending[:5]) + (", ..." if len(pending) > 5 else "")
+            seen, after = f"{some}; all in all {phase}", "They go on; wait_all() again, or abort() them."
+        else:
+            seen = f"it is {phase}" if phase else "its phase was never seen"
+            after = "The run goes on; wait() again, or abort() it."
+        super().__init__(f"gave up waiting for {name} after {timeout:g} s: {seen}. {after}")
         self.name = name
         self.phase = phase
         self.timeout = timeout
+        self.pending = tuple(pending)
+
+
+class LogGapWarning(UserWarning):
+    """Lines of a log may be missing between the last one and the next; `warnings.simplefilter` can make it an error."""
 
 
 class DevboxStateError(FlyteLiteError):

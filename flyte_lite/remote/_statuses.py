@@ -66,7 +66,7 @@ def listed(
     Args:
         session: Whom to ask.
         place: Where the runs are.
-        names: Up to 200.
+        names: Up to 200, if `can_name_several`.
         since: When the first of them began; None if that is not known of any, which leaves no other way to ask.
         deadline: For all questions.
 
@@ -87,6 +87,11 @@ def listed(
     if since is None:
         return []
     return _until_seen(session, place, _since(since), names, deadline)
+
+
+def can_name_several(session: Session) -> bool:
+    """False if the server turned out not to be asked for several names, so that there is no limit to them."""
+    return _BY_NAMES not in session.refused
 
 
 def place_of(run: identifier_pb2.RunIdentifier) -> identifier_pb2.ProjectIdentifier:

@@ -74,11 +74,11 @@ class Patience:
         self._clock = clock
         self._seconds = seconds
         self._seen = seen
-        self._well = clock.monotonic()
+        self._failing_since: Optional[float] = None
 
     def answered(self) -> None:
         """There was an answer, so failures from now on are others."""
-        self._well = self._clock.monotonic()
+        self._failing_since = None
         self._seen = True
 
     def covers(self, error: Optional[Exception]) -> bool:
@@ -87,7 +87,10 @@ class Patience:
             return False
         if error.code is Code.NOT_FOUND and not self._seen:
             return False
-        return self._clock.monotonic() - self._well <= self._seconds
+        now = self._clock.monotonic()
+        if self._failing_since is None:
+            self._failing_since = now
+        return now - self._failing_since <= self._seconds
 
 
 class Poll:

@@ -16,7 +16,8 @@ from flyte_lite import errors
 from flyte_lite.idl._pool import pool
 
 PUBLIC = {
-    "flyte_lite": "Cancel Client RunContext __version__ config errors init io models remote run union with_runcontext",
+    "flyte_lite": "Cancel Client RunContext __version__ as_completed config errors init io models remote run union "
+    "wait_all with_runcontext",
     "flyte_lite.config": "Config Endpoint",
     "flyte_lite.devbox": "Devbox task",
     "flyte_lite.io": "DataFrame Dir File",
