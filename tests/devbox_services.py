@@ -45,8 +45,8 @@ class Recorder:
 class Services:
     """The services around one state, and short ways to ask them."""
 
-    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
-        self.state = State(clock)
+    def __init__(self, clock: Clock = SYSTEM_CLOCK, state: Optional[State] = None) -> None:
+        self.state = state or State(clock)
         self.executor = Recorder()
         self.projects = ProjectService(self.state)
         self.tasks = TaskService(self.state)

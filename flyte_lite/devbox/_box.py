@@ -26,6 +26,7 @@ from flyte_lite.devbox.defects import Defects
 from flyte_lite.devbox.executor import Executor
 from flyte_lite.devbox.faults import Faults
 from flyte_lite.devbox.limits import Limits
+from flyte_lite.devbox.notifications import Notification, Notifier, recorded
 from flyte_lite.devbox.object_store import ObjectStore
 from flyte_lite.devbox.server import HttpServer
 from flyte_lite.devbox.services import rpcs
@@ -97,6 +98,7 @@ class Devbox:
         self.defects = Defects()
         self._state = State(self.clock, None if state is None else Path(state).expanduser().absolute())
         self._executor = Executor(self._state, self.clock, workers or max(2, os.cpu_count() or 2), self.defects)
+        self._state.actions.listen(Notifier(self._state).reached)
         store = ObjectStore(self._state)
         served = rpcs(self._state, self._executor, store)
         self.faults = Faults(served)
@@ -275,6 +277,11 @@ class Devbox:
             domain: Of the run.
         """
         return [line.text for line in self._state.logs.of(ActionKey(project, domain, run_name, action), attempt)]
+
+    @property
+    def notifications(self) -> list[Notification]:
+        """What a Flyte that sends notifications would have sent, oldest first. Nothing is sent from here."""
+        return recorded(self._state)
 
     def _deploy(
         self,

@@ -16,6 +16,7 @@ from flyte_lite.devbox.state.database import Database
 from flyte_lite.devbox.state.events import Events
 from flyte_lite.devbox.state.folder import Folder
 from flyte_lite.devbox.state.logs import Logs
+from flyte_lite.devbox.state.notifications import Notifications
 from flyte_lite.devbox.state.objects import Objects
 from flyte_lite.devbox.state.outcomes import Outcomes
 from flyte_lite.devbox.state.projects import Projects
@@ -54,6 +55,7 @@ class State:
         self.actions = Actions(self.database)
         self.events = Events(self.database, self.actions)
         self.logs = Logs(self.database)
+        self.notifications = Notifications(self.database)
         self.objects = Objects(self.database, self.now)
         self.bundles = Bundles(self.database)
         self.outcomes = Outcomes(self.database)

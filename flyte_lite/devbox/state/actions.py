@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Optional
 
 from flyte_lite.devbox.state.database import Database
@@ -147,6 +147,11 @@ class Actions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._listeners: list[Callable[[ActionKey, int], None]] = []
+
+    def listen(self, reached: Callable[[ActionKey, int], None]) -> None:
+        """Call `reached` with each phase that a run reaches, inside the transaction in which it does."""
+        self._listeners.append(reached)
 
     def create(self, action: Action, spec: bytes, run_spec: Optional[bytes]) -> bool:
         """Add an action; False, and nothing happens, if there is one of that name.
@@ -223,21 +228,26 @@ class Actions:
                 self._end(key, ended_at)
             elif phase in TERMINAL:
                 self._end(key, now, LEAST)
+            self._reach(key, row[0], phase)
             self._tell(key)
             self.touch(key)
         return True
 
     def abort(self, key: ActionKey, reason: str, now: int) -> bool:
         """Make it ABORTED, whatever it was, for `reason`; False if there is no such action."""
-        with self._database.transaction():
-            found = self._database.run(
+        with self._database.transaction() as connection:
+            row = connection.execute(f"SELECT phase FROM action WHERE {_IS}", key).fetchone()
+            if row is None:
+                return False
+            connection.execute(
                 f"UPDATE action SET phase = ?, abort_reason = ?, updated_at = ? WHERE {_IS}",
                 (phase_pb2.ACTION_PHASE_ABORTED, reason, now, *key),
             )
             self._end(key, now, LEAST)
+            self._reach(key, row[0], phase_pb2.ACTION_PHASE_ABORTED)
             self._tell(key)
             self.touch(key)
-        return bool(found)
+        return True
 
     def set_recovered_from(self, key: ActionKey, source: bytes) -> None:
         """Store whose outputs it took over, an `ActionIdentifier`."""
@@ -253,6 +263,11 @@ class Actions:
         end, arguments = page.clause(*scope, extra=1)
         rows = self._database.all(f"SELECT {_FIELDS} FROM action{end}", arguments)
         return [Action._make(row) for row in rows[: page.limit]], page.limit is not None and len(rows) > page.limit
+
+    def _reach(self, key: ActionKey, before: int, phase: int) -> None:
+        if key.name == ROOT and phase != before:
+            for reached in self._listeners:
+                reached(key, phase)
 
     def _tell(self, key: ActionKey) -> None:
         # Of a status that was passed over too.

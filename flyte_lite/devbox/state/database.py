@@ -82,6 +82,11 @@ CREATE TABLE object (
 );
 CREATE TABLE signer (secret TEXT NOT NULL);
 CREATE TABLE bundle (uri TEXT PRIMARY KEY, pickled BLOB NOT NULL, folder TEXT NOT NULL);
+CREATE TABLE notification (
+    number INTEGER PRIMARY KEY,
+    project TEXT NOT NULL, domain TEXT NOT NULL, run TEXT NOT NULL, phase INTEGER NOT NULL, at INTEGER NOT NULL,
+    rule_name TEXT NOT NULL, delivery_name TEXT NOT NULL, delivery BLOB NOT NULL
+);
 CREATE TABLE outcome (key TEXT PRIMARY KEY, outputs BLOB NOT NULL);
 """
 
