@@ -1,0 +1,209 @@
+"""Empty each public method in turn, and see whether a test over a socket notices: `python tests/emptied.py [part ...]`.
+
+In a copy of the package every public function of the object model begins with a question: is it the emptied one? One
+run of tests/e2e finds which tests reach which functions. Then, for one function after another, those tests run with it
+giving None, or nothing where it is a generator, the quickest first, until one of them fails. Functions that no test
+misses are named at the end. With arguments only the functions whose names have one of these parts are emptied.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import inspect
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULES = ("flyte_lite", "flyte_lite.remote", "flyte_lite.union", "flyte_lite.union.remote")
+AT_ONCE = 2
+FIRST = 3
+MOST = 60
+SLOWER, START = 5.0, 30.0
+"""How many times as long as usual, and how many seconds more, tests may take: one that hangs has noticed."""
+
+GATE = """
+import os
+
+_emptied = os.environ.get("EMPTIED")
+_log = os.environ.get("EMPTIED_LOG")
+_told = set()
+
+
+def emptied(name):
+    if _log:
+        line = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0] + "\\t" + name + "\\n"
+        if line not in _told:
+            _told.add(line)
+            with open(_log, "a") as log:
+                log.write(line)
+    return name == _emptied
+"""
+
+
+def function_of(member: Any) -> Any:
+    """The function behind a method or a property; None if it is something else."""
+    if isinstance(member, property):
+        member = member.fget
+    elif isinstance(member, functools.cached_property):
+        member = member.func
+    elif isinstance(member, (classmethod, staticmethod)):
+        member = member.__func__
+    member = inspect.unwrap(member) if callable(member) else member
+    return member if inspect.isfunction(member) else None
+
+
+def public_functions() -> Iterator[tuple[Path, str]]:
+    """File and qualified name of every public function, method and property of the object model."""
+    for module in MODULES:
+        loaded = importlib.import_module(module)
+        for name in loaded.__all__:
+            thing = getattr(loaded, name)
+            members = [thing]
+            if inspect.isclass(thing):
+                members = [
+                    member
+                    for base in thing.__mro__
+                    if base.__module__.startswith("flyte_lite")
+                    for name, member in vars(base).items()
+                    if not name.startswith("_")
+                ]
+            for member in members:
+                function = function_of(member)
+                if function is not None and function.__module__.startswith("flyte_lite"):
+                    yield Path(function.__code__.co_filename).relative_to(ROOT), function.__qualname__
+
+
+class Gates(ast.NodeTransformer):
+    """Puts the question at the beginning of the functions that are named."""
+
+    def __init__(self, names: set[str], module: str) -> None:
+        self._names, self._module, self._inside = names, module, [""]
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        self._inside.append(f"{self._inside[-1]}{node.name}.")
+        self.generic_visit(node)
+        self._inside.pop()
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        name = self._inside[-1] + node.name
+        if name in self._names:
+            begin = 1 if ast.get_docstring(node) is not None else 0
+            question = ast.parse(f"def _():\n if _emptied({f'{self._module}.{name}'!r}): return None").body[0]
+            assert isinstance(question, ast.FunctionDef)
+            node.body[begin:begin] = question.body
+        return node
+
+
+def build(folder: Path) -> list[str]:
+    """Copy package and tests, and put the questions in; gives the names that can be emptied."""
+    for part in ("flyte_lite", "tests"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("setup.cfg", "README.md"):
+        shutil.copy(ROOT / part, folder / part)
+    (folder / "flyte_lite" / "_emptied.py").write_text(GATE)
+    by_file: dict[Path, set[str]] = defaultdict(set)
+    for path, name in public_functions():
+        by_file[path].add(name)
+    names = []
+    for path, wanted in sorted(by_file.items()):
+        module = ".".join(path.with_suffix("").parts)
+        tree = ast.parse((folder / path).read_text())
+        Gates(wanted, module).visit(tree)
+        (place,) = [
+            at for at, node in enumerate(tree.body) if isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        ]
+        tree.body[place + 1 : place + 1] = ast.parse("from flyte_lite._emptied import emptied as _emptied").body
+        (folder / path).write_text(ast.unparse(ast.fix_missing_locations(tree)))
+        names += [f"{module}.{name}" for name in sorted(wanted)]
+    return names
+
+
+def pytest(folder: Path, *arguments: str, timeout: Optional[float] = None, **environ: str) -> int:
+    """The exit code of a run of tests over the copy; 1 if it takes too long."""
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(folder), **environ},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=timeout,
+            check=False,
+        ).returncode
+    except subprocess.TimeoutExpired:
+        return 1
+
+
+class Test(NamedTuple):
+    """One test, and how many seconds it takes."""
+
+    seconds: float
+    name: str
+
+
+def reach(folder: Path) -> tuple[dict[str, list[Test]], int]:
+    """Tests by the function that they reach, the quickest first, and the exit code of them all."""
+    log, report = folder / "reached", folder / "report.xml"
+    log.touch()
+    code = pytest(folder, "-n", str(AT_ONCE), f"--junitxml={report}", "tests/e2e", EMPTIED_LOG=str(log))
+    seconds = {
+        f"{case.attrib['classname'].replace('.', '/')}.py::{case.attrib['name']}": float(case.attrib["time"])
+        for case in ElementTree.parse(report).iter("testcase")
+    }
+    found: dict[str, set[Test]] = defaultdict(set)
+    for line in log.read_text().splitlines():
+        test, _, name = line.rpartition("\t")
+        if test in seconds:
+            found[name].add(Test(seconds[test], test))
+    return {name: sorted(tests) for name, tests in found.items()}, code
+
+
+def missed_by(folder: Path, name: str, tests: list[Test]) -> bool:
+    """True if one of these tests fails without the function."""
+    return any(
+        some
+        and pytest(
+            folder,
+            "-x",
+            *(test.name for test in some),
+            timeout=START + SLOWER * sum(test.seconds for test in some),
+            EMPTIED=name,
+        )
+        for some in (tests[:FIRST], tests[FIRST:MOST])
+    )
+
+
+def main(parts: list[str]) -> int:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        names = [name for name in build(folder) if not parts or any(part in name for part in parts)]
+        tests, code = reach(folder)
+        if code:
+            print("the tests fail as they are; mend them first")
+            return code
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            missed = list(pool.map(lambda name: missed_by(folder, name, tests.get(name, [])), names))
+    unnoticed = [name for name, told in zip(names, missed) if not told]
+    for name in unnoticed:
+        print(f"{name}: {'no test reaches it' if name not in tests else 'nobody misses it'}")
+    took = time.monotonic() - began
+    print(f"emptied {len(names)} public functions in {took:.0f} s: no test misses {len(unnoticed)} of them")
+    return 1 if unnoticed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
