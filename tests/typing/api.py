@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any, Optional
 
 from typing_extensions import assert_type
@@ -115,3 +116,17 @@ def values(run: Run, task: TaskDetails) -> None:
     assert_type(task.interface, NativeInterface)
     assert_type(task.interface.get_input_types(), dict[str, Any])
     assert_type(task.json_schema, dict[str, Any])
+
+
+def union_scripts() -> None:
+    client = flyte.union.init(endpoint="h", project="p", domain="d")
+    assert_type(client, Client)
+    task = flyte.union.remote.Task.get(name="a.b")
+    assert_type(task, flyte.union.remote.Task)
+    assert_type(flyte.run(task, x=1), Run)
+    run = flyte.union.with_runcontext(name="r", labels={"a": "b"}).run(task, x=1)
+    assert_type(run, flyte.union.remote.Run)
+    assert_type(run.wait(timeout=datetime.timedelta(seconds=1), poll_interval=2), flyte.union.remote.Run)
+    assert_type(run.exception(), Optional[errors.BaseRuntimeError])
+    assert_type(run.finished_at, Optional[datetime.datetime])
+    assert_type(run.is_running, bool)
