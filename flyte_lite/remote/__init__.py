@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flyte_lite.remote._channel import create_channel as create_channel
     from flyte_lite.remote._data import ActionInputs as ActionInputs
     from flyte_lite.remote._data import ActionOutputs as ActionOutputs
+    from flyte_lite.remote._filters import TimeFilter as TimeFilter
     from flyte_lite.remote._run import Run as Run
     from flyte_lite.remote._run_details import RunDetails as RunDetails
     from flyte_lite.remote._task import Task as Task
@@ -30,6 +31,7 @@ _MODULES = {
     "RunDetails": "_run_details",
     "Task": "_task",
     "TaskDetails": "_task_details",
+    "TimeFilter": "_filters",
     "auth_metadata": "_auth_metadata",
     "create_channel": "_channel",
 }
@@ -44,6 +46,7 @@ __all__ = [
     "RunDetails",
     "Task",
     "TaskDetails",
+    "TimeFilter",
     "auth_metadata",
     "create_channel",
 ]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Optional
 
 from flyte_lite._rpc.method import Method
 from flyte_lite.errors import NotFoundError
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
+from flyte_lite.remote import _lists
 from flyte_lite.remote._action_details import ROOT, ActionDetails, Step, get_details, summary
+from flyte_lite.remote._filters import Phases, SortBy, TimeFilter
 from flyte_lite.remote._watching import Watched
 
 if TYPE_CHECKING:
@@ -35,11 +38,68 @@ class Action(Watched, Step["run_definition_pb2.Action"]):
     _shown = ("run_name", "name", "phase")
 
     @classmethod
-    def get(cls, uri: Optional[str] = None, run_name: Optional[str] = None, name: Optional[str] = None) -> Self:
+    def listall(
+        cls,
+        for_run_name: str,
+        in_phase: Phases = None,
+        parent_name: Optional[str] = None,
+        sort_by: SortBy = None,
+        created_at: Optional[TimeFilter] = None,
+        updated_at: Optional[TimeFilter] = None,
+        *,
+        limit: Optional[int] = None,
+        project: Optional[str] = None,
+        domain: Optional[str] = None,
+    ) -> Iterator[Self]:
+        """The actions of a run, asked for page by page while they are read. All that is given must hold.
+
+        In order of creation, an action that is there all the time comes exactly once, whatever begins or ends
+        meanwhile. In another order one whose place changes may be passed over. The open-source server shows neither
+        the task nor the kind of an action in lists: `details` has all.
+
+        Args:
+            for_run_name: The run.
+            in_phase: One phase or several, each an `ActionPhase` or its name in any spelling.
+            parent_name: Only those that this action started itself, such as "a0".
+            sort_by: Such as ("created_at", "desc"); None is oldest first.
+            created_at: When the action was made.
+            updated_at: When it last changed.
+            limit: How many in all; None is all there are.
+            project: None takes the session's.
+            domain: None takes the session's.
+
+        Returns:
+            An iterator. If a page can't be had, the actions before it were given and the error is raised there.
+
+        Raises:
+            ValueError: A phase, a time, an order or the limit is none, or there is no run's name.
+            ConfigError: There is no project, or no domain.
+            CallError: See `flyte_lite.errors`.
+
+        RPC:
+            flyteidl2.workflow.RunService/ListActions
+        """
+        if not for_run_name:
+            raise ValueError("Action.listall needs for_run_name=, the run whose actions are asked for")
+        session = cls._current()
+        found = _lists.actions(
+            session,
+            session.scope.run_id(for_run_name, project, domain),
+            in_phase=in_phase,
+            parent_name=parent_name,
+            sort_by=sort_by,
+            limit=limit,
+            created_at=created_at,
+            updated_at=updated_at,
+        )
+        return (cls._make(pb2, session) for pb2 in found)
+
+    @classmethod
+    def get(cls, _uri: Optional[str] = None, /, run_name: Optional[str] = None, name: Optional[str] = None) -> Self:
         """The action as it is now.
 
         Args:
-            uri: Not looked at; it is here because the official method has it.
+            _uri: Not looked at; it is here because the official method has it.
             run_name: Its run.
             name: The action; None is the root, `a0`.
 

@@ -10,7 +10,7 @@ from flyte_lite._clock import Deadline
 from flyte_lite._rpc.method import Method
 from flyte_lite._session import Session
 from flyte_lite.errors import CallError, RunNotDoneError, WaitTimeoutError
-from flyte_lite.idl.flyteidl2.common import identifier_pb2
+from flyte_lite.idl.flyteidl2.common import identifier_pb2, run_pb2
 from flyte_lite.idl.flyteidl2.core import interface_pb2
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
@@ -66,6 +66,11 @@ class Step(Resource[PB]):
     def parent_name(self) -> Optional[str]:
         """The action that started it; None for the root."""
         return self.pb2.metadata.parent or None
+
+    @property
+    def relation(self) -> Optional[run_pb2.Relation]:
+        """The run that this one repeats or recovers, and which of both; None if it began by itself."""
+        return self.pb2.metadata.relation if self.pb2.metadata.HasField("relation") else None
 
     @property
     def action_id(self) -> identifier_pb2.ActionIdentifier:

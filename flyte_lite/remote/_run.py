@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Optional
 from urllib.parse import quote
 
@@ -12,11 +13,12 @@ from flyte_lite.errors import NotFoundError
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from flyte_lite.models import ActionPhase
-from flyte_lite.remote import _action_details
+from flyte_lite.remote import _action_details, _first_failure, _lists
 from flyte_lite.remote._action import Action
 from flyte_lite.remote._action_details import ActionDetails
 from flyte_lite.remote._base import Resource
 from flyte_lite.remote._data import HasData, Held
+from flyte_lite.remote._filters import Phases, SortBy, TimeFilter
 from flyte_lite.remote._run_details import RunDetails, get_details
 from flyte_lite.remote._statuses import status_of
 from flyte_lite.remote._waiting import PATIENCE
@@ -82,6 +84,74 @@ class Run(HasData, Watched, Resource["run_definition_pb2.Run"]):
         run = cls._make(pb2, session)
         run._details = details
         return run
+
+    @classmethod
+    def listall(
+        cls,
+        in_phase: Phases = None,
+        task_name: Optional[str] = None,
+        task_version: Optional[str] = None,
+        created_by_subject: Optional[str] = None,
+        sort_by: SortBy = None,
+        limit: Optional[int] = 100,
+        project: Optional[str] = None,
+        domain: Optional[str] = None,
+        created_at: Optional[TimeFilter] = None,
+        updated_at: Optional[TimeFilter] = None,
+        with_labels: Optional[Mapping[str, str]] = None,
+        with_label_keys: Optional[Iterable[str]] = None,
+        paused_actions_only: bool = False,
+    ) -> Iterator[Self]:
+        """The runs of a project, asked for page by page while they are read. All that is given must hold.
+
+        In order of creation, a run that is there all the time comes exactly once, whatever begins or ends meanwhile.
+        In another order one whose place changes may be passed over.
+
+        Args:
+            in_phase: One phase or several, each an `ActionPhase` or its name in any spelling.
+            task_name: Full name of the deployed task.
+            task_version: Its version.
+            created_by_subject: The subject, not the name, of who made the run.
+            sort_by: Such as ("created_at", "desc"); None is oldest first.
+            limit: How many in all; None is all there are.
+            project: None takes the session's.
+            domain: None takes the session's.
+            created_at: When the run was made.
+            updated_at: When it last changed.
+            with_labels: Labels that it has, with these values. The open-source server neither looks for labels nor
+                shows them in lists: each run that is left by the other conditions then costs a call of its own.
+            with_label_keys: Labels that it has, whatever their values; see `with_labels`.
+            paused_actions_only: Only runs that wait for a person.
+
+        Returns:
+            An iterator. If a page can't be had, the runs before it were given and the error is raised there.
+
+        Raises:
+            ValueError: A phase, a time, an order or the limit is none.
+            ConfigError: There is no project, or no domain.
+            CallError: See `flyte_lite.errors`.
+
+        RPC:
+            flyteidl2.workflow.RunService/ListRuns
+        """
+        session = cls._current()
+        found = _lists.runs(
+            session,
+            session.scope.project_id(project, domain),
+            in_phase=in_phase,
+            task_name=task_name,
+            task_version=task_version,
+            created_by_subject=created_by_subject,
+            sort_by=sort_by,
+            limit=limit,
+            created_at=created_at,
+            updated_at=updated_at,
+            with_labels=with_labels,
+            with_label_keys=with_label_keys,
+            paused_actions_only=paused_actions_only,
+            labels_of=lambda pb2: _fill_labels(session, pb2),
+        )
+        return (cls._make(pb2, session) for pb2 in found)
 
     @property
     def name(self) -> str:
@@ -205,6 +275,29 @@ class Run(HasData, Watched, Resource["run_definition_pb2.Run"]):
                 return uri if "://" in uri else f"{origin.scheme}://{host}{uri}"
         return None
 
+    def first_failure(self) -> Optional[ActionDetails]:
+        """The action to blame, with its error; None if nothing failed, or if the run succeeded all the same.
+
+        Each action that failed of a child's failure points to that child; this is the last in that row, which may be
+        the run's own root.
+
+        Raises:
+            CallError: See `flyte_lite.errors`.
+
+        RPC:
+            flyteidl2.workflow.RunService/ListActions, then GetActionDetails
+        """
+        if self.phase.is_success:
+            return None
+        session = self._session
+        deadline = session.deadline()
+        root = self.pb2.action.id
+        ended = _lists.actions(session, root.run, in_phase=_first_failure.PHASES, deadline=deadline)
+        blamed = _first_failure.first_failure(ended, root.name)
+        if blamed is None:
+            return None
+        return ActionDetails(_action_details.get_details(session, blamed.id, deadline), session)
+
     def abort(self, reason: str = "Manually aborted from the SDK api.") -> None:
         """End the run; nothing happens if there is none any more.
 
@@ -219,3 +312,10 @@ class Run(HasData, Watched, Resource["run_definition_pb2.Run"]):
             self._session.call(_ABORT_RUN, request)
         except NotFoundError:
             return
+
+
+def _fill_labels(session: Session, pb2: run_definition_pb2.Run) -> Mapping[str, str]:
+    """The labels of a run from where every server tells them, put where rows of some lists have them."""
+    spec = get_details(session, pb2.action.id.run).run_spec
+    pb2.labels.update(spec.labels.values)
+    return spec.labels.values

@@ -23,7 +23,7 @@ PUBLIC = {
     "flyte_lite.io": "DataFrame Dir File",
     "flyte_lite.models": "ActionPhase NativeInterface PhaseTransitionInfo",
     "flyte_lite.remote": "Action ActionDetails ActionInputs ActionOutputs LazyEntity Run RunDetails Task TaskDetails "
-    "auth_metadata create_channel",
+    "TimeFilter auth_metadata create_channel",
     "flyte_lite.union": "RunContext init remote run with_runcontext",
     "flyte_lite.union.remote": "Run Task",
 }
