@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -61,8 +63,9 @@ class Devbox:
     With a folder, whatever was answered is there again for the next devbox, also if this one is killed: projects, tasks
     with their functions, runs, outputs, logs, what is cached. (If the machine itself loses power, the last seconds may
     be missing.) Runs that waited are taken up in their order. An attempt that was interrupted is repeated if the task
-    allows retries; otherwise the run FAILED, by fault of the system, with the reason. One devbox at a time can have a
-    folder, on a disk of this machine; workers run the functions that are kept there, so let nobody else write to it.
+    allows retries, with a log of its own; otherwise the run FAILED, by fault of the system, with the reason. One devbox
+    at a time can have a folder, on a disk of this machine; workers run the functions that are kept there, so let nobody
+    else write to it.
 
     What a task starts ends with its attempt, and with the devbox however that ends, unless it leaves the task's process
     group (`setsid`, a daemon): such a process lives on, and its output is no longer read a second after the attempt.
@@ -140,6 +143,30 @@ class Devbox:
         self._executor.restart()
         if self._state.folder is not None:
             self._state.folder.tell(f"process {os.getpid()}, which listens at {self.endpoint}")
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Be out of reach: nobody listens at the endpoint meanwhile, and connections that are open are closed.
+
+            with box.outage():
+                time.sleep(5)   # whoever waits for a run has to come back
+
+        All else goes on: tasks run, their lines are kept, the clock shows the time. (A devbox that is closed and made
+        again on its folder and port is another matter: that ends the attempts that run, see above.)
+
+        Raises:
+            OSError: Afterwards, if the port was given to somebody else meanwhile.
+            RuntimeError: It was not started, or is closed.
+        """
+        if self._address is None:
+            raise RuntimeError("this devbox is not running")
+        self._server.stop()
+        try:
+            yield
+        finally:
+            if not self._closed:
+                self._server = HttpServer(*self._address, self._application)
+                self._server.start()
 
     def reset(self) -> None:
         """Begin anew, as between two tests: what runs is killed, and everything that came over the wire is forgotten.

@@ -52,6 +52,7 @@ class HttpServer:
         self._thread = threading.Thread(target=self._serve, name="flyte_lite devbox", daemon=True)
         self._listening = threading.Event()
         self._failure: Optional[BaseException] = None
+        self._stopped = False
 
     def start(self) -> tuple[str, int]:
         """Listen, and answer from now on; the address and the port.
@@ -67,7 +68,10 @@ class HttpServer:
         return host, port
 
     def stop(self) -> None:
-        """Close the port and every connection. Takes a second at most."""
+        """Close the port and every connection. Takes a second at most; a second call does nothing."""
+        if self._stopped:
+            return
+        self._stopped = True
         self._application.end_streams()
         self._server.stop()
         self._thread.join()
@@ -218,6 +222,9 @@ class _Server(wsgi.Server):
             # cheroot would leave that to the garbage collector.
             socket_.close()
             raise
+        # Connections that are left behind by this server must not keep the next one from the port. Not before: two
+        # that ask for any free port could be given the same one.
+        socket_.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         return socket_
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
