@@ -7,7 +7,7 @@ Nothing is done here a second time: a `Run` holds a `flyte_lite.remote.Run`, and
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from flyte_lite import _session
@@ -20,10 +20,13 @@ from flyte_lite.union._address import Address, Kind, address_of
 
 if TYPE_CHECKING:
     from flyte_lite._session import Session
+    from flyte_lite.remote._filters import SortBy
 
 __all__ = ["Run", "Task"]
 
 Length = Union[datetime.timedelta, float]
+
+_NEWEST_FIRST: SortBy = ("created_at", "desc")
 
 
 class Run:
@@ -73,6 +76,23 @@ class Run:
         session = session.scoped(org=there.org)
         run_id = session.scope.run_id(there.name, there.project, there.domain)
         return cls._over(_remote.Run._get_by(session, run_id, session.deadline()))
+
+    @classmethod
+    def search(cls, limit: Optional[int] = 100) -> Iterator[Run]:
+        """Runs of the session's project and domain, the newest first.
+
+        Args:
+            limit: How many in all; None is all there are.
+
+        Raises:
+            ValueError: The limit is none.
+            CallError: See `flyte_lite.errors`.
+
+        RPC:
+            flyteidl2.workflow.RunService/ListRuns
+        """
+        found = _remote.Run.bind(_session.current("Run")).listall(sort_by=_NEWEST_FIRST, limit=limit)
+        return map(cls._over, found)
 
     @classmethod
     def _over(cls, run: _remote.Run) -> Run:
@@ -274,6 +294,26 @@ class Task(LazyEntity):
         """
         session = _session.current("Task")
         return cls._at(_wanted("task", session, uri, name, project, domain), session)
+
+    @classmethod
+    def search(cls, limit: Optional[int] = 100) -> Iterator[Task]:
+        """Tasks deployed in the session's project and domain, the newest first.
+
+        Hosted servers list every version; the open-source one lists the newest of each name.
+
+        Args:
+            limit: How many in all; None is all there are.
+
+        Raises:
+            ValueError: The limit is none.
+            CallError: See `flyte_lite.errors`.
+
+        RPC:
+            flyteidl2.task.TaskService/ListTasks
+        """
+        session = _session.current("Task")
+        found = _remote.Task.bind(session).listall(sort_by=_NEWEST_FIRST, limit=limit)
+        return (cls._at(Address(task.name, version=task.version), session) for task in found)
 
     @classmethod
     def _at(cls, there: Address, session: Session) -> Task:

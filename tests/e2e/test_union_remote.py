@@ -138,6 +138,24 @@ def test_sync_brings_what_has_happened_since() -> None:
     assert run.done()
 
 
+def test_runs_are_searched_the_newest_first() -> None:
+    made = [union.run(Task("greetings.nothing")).run_id for _ in range(3)]
+
+    found = [run.run_id for run in Run.search(limit=3)]
+
+    assert found == made[::-1]
+    assert all(isinstance(run, Run) for run in Run.search(2))
+
+
+def test_tasks_are_searched_and_run() -> None:
+    tasks = {task.name: task for task in Task.search(limit=200)}
+
+    assert all(isinstance(task, Task) for task in tasks.values())
+    assert {"greetings.hello", "union.swap"} <= set(tasks)
+    assert len(list(Task.search(limit=2))) == 2
+    assert union.run(tasks["greetings.hello"], name="Bo").wait(timeout=60).outputs[0] == "hello Bo"
+
+
 def test_a_task_s_page_may_name_its_version(box: Devbox) -> None:
     base = f"{box.endpoint}/console/projects/{PROJECT}/domains/{DOMAIN}/task/union.swap"
 
