@@ -33,7 +33,14 @@ SAID = {
         "config.layers[0].units: expected int, got str 'many'",
     ],
     "launch_once.py": ["was made now", "was there already"],
+    "list_runs.py": [
+        "failed: {'day': 3} there is no day 3",
+        "4 of the last hour succeeded",
+        "5 of week 47",
+    ],
+    "many_runs.py": [" succeeded", " failed", "0 -> 0\n1 -> 1\n2 -> 4\n3 -> 9\n4 -> failed\n5 -> 25\n"],
     "test_your_own_script.py": ["1 passed"],
+    "union_script.py": ["order 1 is fine after 0:00:0", "failed: order 3 is not known", "gave 'order 1 is fine'"],
 }
 
 
