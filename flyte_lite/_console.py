@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import IO, TYPE_CHECKING, Any, Optional, Protocol
 
@@ -78,11 +79,15 @@ class _Line(Protocol):
     def close(self) -> None: ...
 
 
-def _live(to: Any) -> Optional[_Line]:
+def _is_dumb() -> bool:
     import os
 
     # What sets TERM says what the terminal can do; nothing sets it on Windows.
-    if os.environ.get("TERM", "dumb" if os.name == "posix" else "") in ("dumb", "unknown"):
+    return os.environ.get("TERM", "dumb" if os.name == "posix" else "") in ("dumb", "unknown")
+
+
+def _live(to: Any) -> Optional[_Line]:
+    if _is_dumb():
         return None
     try:
         return _RichLine(to)
@@ -137,3 +142,81 @@ class _RichLine:
 _STYLES = {"succeeded": "bold green", "recovered": "bold green", "running": "cyan"} | dict.fromkeys(
     ("failed", "aborted", "timed_out"), "bold red"
 )
+
+
+class LogView:
+    """A log on stdout: on a terminal with `rich` a window of its last lines, elsewhere line by line.
+
+    Args:
+        lines: Of that window, at most, and no more than the terminal has; None makes none.
+        clock: Spaces out the redrawing.
+        to: Where.
+    """
+
+    def __init__(self, lines: Optional[int], clock: Clock, to: Optional[IO[str]] = None) -> None:
+        self._to: Optional[IO[str]] = to or sys.stdout
+        self._clock = clock
+        self._window: Optional[_Window] = None
+        if lines is not None and self._to is not None and self._to.isatty() and not _is_dumb():
+            with contextlib.suppress(ImportError):
+                self._window = _Window(lines, self._to)
+        self._drawn = clock.monotonic()
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._window is not None:
+            self._window.close()
+            print(f"Scrolled {self._count} lines of logs.", file=self._to, flush=True)
+
+    def show(self, text: str, writer: str) -> None:
+        """The next line, without its end; `writer` is system, runtime or user."""
+        self._count += 1
+        if self._window is not None:
+            self._window.add(text, writer)
+        elif self._to is not None:
+            print(text, file=self._to)
+
+    def draw(self) -> None:
+        """Nothing else is known to come at once."""
+        now = self._clock.monotonic()
+        if self._window is None:
+            if self._to is not None:
+                self._to.flush()
+        elif now - self._drawn >= _FRAME:
+            self._drawn = now
+            self._window.draw()
+
+
+_FRAME = 0.05
+_WRITERS = {"system": "bold magenta", "runtime": "dim", "user": "cyan"}
+
+
+class _Window:
+    def __init__(self, lines: int, to: IO[str]) -> None:
+        from collections import deque
+
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(file=to)
+        # What is taller than the terminal would lose its last lines, not its first.
+        self._lines: deque[tuple[str, str]] = deque(maxlen=max(1, min(lines, console.size.height - 3)))
+        self._live = Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+        self._live.start()
+
+    def add(self, text: str, writer: str) -> None:
+        self._lines.append((text, writer))
+
+    def draw(self) -> None:
+        from rich.text import Text
+
+        # Colours of its own are kept; what would move the cursor is not.
+        shown = [Text.from_ansi(text, style=_WRITERS[writer], no_wrap=True) for text, writer in self._lines]
+        self._live.update(Text("\n", no_wrap=True, overflow="ellipsis").join(shown), refresh=True)
+
+    def close(self) -> None:
+        self.draw()
+        self._live.stop()

@@ -36,6 +36,7 @@
       LiteralError (also TypeError, ValueError)  a value does not fit the declared type
         InputsError                              everything that is wrong with the inputs of one launch
       WaitTimeoutError (also TimeoutError)       we stopped waiting; the run goes on
+      LogGapWarning (also UserWarning)           lines of a log may be missing; it is a warning, and the reading goes on
       DevboxStateError                           the folder of a devbox's state can't be used
 
 What only running tasks and tools that deploy raise has its official name here all the same: ActionNotFoundError
@@ -143,6 +144,7 @@ from flyte_lite.errors._usage import (
     InitializationError,
     InputsError,
     LiteralError,
+    LogGapWarning,
     LogsNotYetAvailableError,
     NotInitializedError,
     OptionError,
@@ -201,6 +203,7 @@ __all__ = [
     "InvalidImageNameError",
     "InvalidPackageError",
     "LiteralError",
+    "LogGapWarning",
     "LogsNotYetAvailableError",
     "MaxQueuedTimeExceededError",
     "MaxRuntimeExceededError",

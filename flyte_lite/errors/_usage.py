@@ -112,8 +112,11 @@ class WaitTimeoutError(FlyteLiteError, TimeoutError):
         self.pending = tuple(pending)
 
 
-class LogGapWarning(UserWarning):
+class LogGapWarning(FlyteLiteError, UserWarning):
     """Lines of a log may be missing between the last one and the next; `warnings.simplefilter` can make it an error."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
 
 
 class DevboxStateError(FlyteLiteError):

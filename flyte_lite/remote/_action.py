@@ -13,6 +13,7 @@ from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb
 from flyte_lite.remote import _lists
 from flyte_lite.remote._action_details import ROOT, ActionDetails, Step, get_details, summary
 from flyte_lite.remote._filters import Phases, SortBy, TimeFilter
+from flyte_lite.remote._logs import HasLogs
 from flyte_lite.remote._watching import Watched
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _ABORT_ACTION: Method[run_service_pb2.AbortActionRequest, run_service_pb2.AbortA
 )
 
 
-class Action(Watched, Step["run_definition_pb2.Action"]):
+class Action(Watched, HasLogs, Step["run_definition_pb2.Action"]):
     """A step of a run.
 
     Attributes:

@@ -19,6 +19,7 @@ from flyte_lite.remote._action_details import ActionDetails
 from flyte_lite.remote._base import Resource
 from flyte_lite.remote._data import HasData, Held
 from flyte_lite.remote._filters import Phases, SortBy, TimeFilter
+from flyte_lite.remote._logs import HasRunLog
 from flyte_lite.remote._run_details import RunDetails, get_details
 from flyte_lite.remote._statuses import status_of
 from flyte_lite.remote._waiting import PATIENCE
@@ -36,7 +37,7 @@ _ABORT_RUN: Method[run_service_pb2.AbortRunRequest, run_service_pb2.AbortRunResp
 )
 
 
-class Run(HasData, Watched, Resource["run_definition_pb2.Run"]):
+class Run(HasData, Watched, HasRunLog, Resource["run_definition_pb2.Run"]):
     """A run of a task.
 
     Attributes:
