@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, Optional, Union
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
 from flyte_lite._clock import Deadline
 from flyte_lite._session import Session
 from flyte_lite.errors import RemoteTaskUsageError
-from flyte_lite.idl.flyteidl2.core import interface_pb2
-from flyte_lite.idl.flyteidl2.task import task_definition_pb2  # noqa: F401 - in quotes below
+from flyte_lite.idl.flyteidl2.core import interface_pb2, tasks_pb2
+from flyte_lite.idl.flyteidl2.task import task_definition_pb2
 from flyte_lite.models import NativeInterface
 from flyte_lite.remote import _deployed
 from flyte_lite.remote._base import Resource
 
+if TYPE_CHECKING:
+    from flyte_lite.policies import Cache, RetryStrategy, Seconds, Timeout
+    from flyte_lite.remote._overrides import Overrides, SecretRequest
+    from flyte_lite.resources import Resources
+
 AutoVersion = Literal["latest", "current"]
+
+_MAX_INLINE_IO_BYTES = 10 * 1024 * 1024
 
 
 class LazyEntity:
@@ -47,6 +54,18 @@ class LazyEntity:
             self._found = self._getter(deadline)
         return self._found
 
+    def override(self, **changes: Any) -> LazyEntity:
+        """The same task, run otherwise; nothing is asked yet. See `TaskDetails.override`.
+
+        Raises:
+            RemoteTaskUsageError: Something can't be said otherwise of a deployed task.
+            OptionError: A value is not what it must be.
+        """
+        from flyte_lite.remote._overrides import Overrides
+
+        overrides = Overrides.of(self.name, changes)
+        return LazyEntity(self.name, lambda deadline: self._fetch_by(deadline)._overridden_by(overrides))
+
     def __getattr__(self, name: str) -> Any:
         # Only what TaskDetails has is worth a call; copy, pickle and inspect ask for much else.
         if name.startswith("_") or (not hasattr(TaskDetails, name) and name != "pb2"):
@@ -67,10 +86,27 @@ class TaskDetails(Resource["task_definition_pb2.TaskDetails"]):
 
     Attributes:
         pb2: `flyteidl2.task.TaskDetails`.
+        overridden: True if something of it was said otherwise; it is launched by its specification then, not by name.
+        overriden_queue: Where its runs wait for resources, if that was said; None leaves it to the server.
+        max_inline_io_bytes: No effect: the runtime inside a task takes it from where the task was declared.
     """
 
     _message = "flyteidl2.task.TaskDetails"
     _shown = ("name", "version")
+
+    def __init__(
+        self,
+        pb2: task_definition_pb2.TaskDetails,
+        session: Optional[Session] = None,
+        *,
+        max_inline_io_bytes: int = _MAX_INLINE_IO_BYTES,
+        overriden_queue: Optional[str] = None,
+        overridden: bool = False,
+    ) -> None:
+        super().__init__(pb2, session)
+        self.max_inline_io_bytes = max_inline_io_bytes
+        self.overriden_queue = overriden_queue
+        self.overridden = overridden
 
     @classmethod
     def get(
@@ -195,6 +231,105 @@ class TaskDetails(Resource["task_definition_pb2.TaskDetails"]):
     def json_schema(self) -> dict[str, Any]:
         """The inputs as the JSON schema of an object: for forms, and for models that call tasks as tools."""
         return self.interface.json_schema
+
+    @property
+    def cache(self) -> Cache:
+        """Whether its results are kept, and under which version."""
+        from flyte_lite.policies import Cache
+
+        metadata = self.pb2.spec.task_template.metadata
+        return Cache(
+            "disable" if not metadata.discoverable else "override" if metadata.discovery_version else "auto",
+            version_override=metadata.discovery_version or None,
+            serialize=metadata.cache_serializable,
+            ignored_inputs=tuple(metadata.cache_ignore_input_vars),
+            max_age=metadata.cache_max_age.ToTimedelta() if metadata.HasField("cache_max_age") else None,
+        )
+
+    @property
+    def secrets(self) -> list[str]:
+        """Names of the secrets that it is given."""
+        return [secret.key for secret in self.pb2.spec.task_template.security_context.secrets]
+
+    @property
+    def resources(
+        self,
+    ) -> tuple[Sequence[tasks_pb2.Resources.ResourceEntry], Sequence[tasks_pb2.Resources.ResourceEntry]]:
+        """What its container asks for, and the most that it gets; both are empty if a pod's specification says it."""
+        resources = self.pb2.spec.task_template.container.resources
+        return resources.requests, resources.limits
+
+    @property
+    def queue(self) -> Optional[str]:
+        """Where its runs wait for resources, if `override` said so; None leaves it to the server."""
+        return self.overriden_queue
+
+    def override(
+        self,
+        *,
+        short_name: Optional[str] = None,
+        resources: Optional[Resources] = None,
+        retries: Union[int, RetryStrategy] = 0,
+        timeout: Union[Timeout, Seconds, None] = None,
+        env_vars: Optional[Mapping[str, str]] = None,
+        secrets: Optional[SecretRequest] = None,
+        service_account: Optional[str] = None,
+        max_inline_io_bytes: Optional[int] = None,
+        cache: Union[Cache, Literal["disable"], None] = None,
+        queue: Optional[str] = None,
+        produces_artifacts: Optional[bool] = None,
+        **kwargs: Any,
+    ) -> TaskDetails:
+        """The same task, run otherwise. What was said before stays, unless it is said again; None says nothing.
+
+        Args:
+            short_name: What its runs are shown as.
+            resources: In place of the task's own, all of them.
+            retries: Tries beside the first one; 0 leaves them as they are, `RetryStrategy(0)` has none.
+            timeout: In place of the task's limits, all of them; a time alone is that of each attempt, 0 has none.
+            env_vars: In place of the task's own variables, all of them. `with_runcontext(env_vars=...)` adds some.
+            secrets: Names or `Secret`s, in place of the task's own, all of them.
+            service_account: Kubernetes service account to run as.
+            max_inline_io_bytes: No effect.
+            cache: "disable", or `Cache("override", version_override=...)`.
+            queue: Where its runs wait for resources; `with_runcontext(queue=...)` beats it.
+            produces_artifacts: Whether outputs that the task declares as artifacts become some.
+            **kwargs: There is nothing else.
+
+        Raises:
+            RemoteTaskUsageError: Something else is given, or the task has no container to change.
+            OptionError: A value is not what it must be.
+        """
+        from flyte_lite.remote._overrides import Overrides
+
+        given = {
+            "short_name": short_name,
+            "resources": resources,
+            "retries": retries,
+            "timeout": timeout,
+            "env_vars": env_vars,
+            "secrets": secrets,
+            "service_account": service_account,
+            "max_inline_io_bytes": max_inline_io_bytes,
+            "cache": cache,
+            "queue": queue,
+            "produces_artifacts": produces_artifacts,
+        }
+        return self._overridden_by(Overrides.of(self.name, {**given, **kwargs}))
+
+    def _overridden_by(self, overrides: Overrides) -> TaskDetails:
+        made = self.__copy__()
+        overrides.apply(made.pb2.spec)
+        made.overridden = True
+        if overrides.queue is not None:
+            made.overriden_queue = overrides.queue
+        if overrides.max_inline_io_bytes is not None:
+            made.max_inline_io_bytes = overrides.max_inline_io_bytes
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        said = ("max_inline_io_bytes", "overriden_queue", "overridden")
+        return (*super().__reduce__(), {name: getattr(self, name) for name in said})
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RemoteTaskUsageError(
