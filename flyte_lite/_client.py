@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from flyte_lite import _session
 from flyte_lite._clock import Cancel
 from flyte_lite._session import UNSET, Session, Timeout
+from flyte_lite._version import __version__
 from flyte_lite.config import Config
+from flyte_lite.errors import InitializationError
 from flyte_lite.remote._waiting import PATIENCE
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from flyte_lite._launch import Deployed, RunContext
+    from flyte_lite._launch import rerun as _rerun
     from flyte_lite._launch import with_runcontext as _with_runcontext
     from flyte_lite._rpc.channel import Channel
     from flyte_lite.remote import Action, Run, Task
@@ -144,9 +147,22 @@ class Client:
 
     def run(self, task: Deployed, /, *args: Any, **inputs: Any) -> Run:
         """`flyte_lite.run`, over this client."""
-        from flyte_lite._launch import RunContext
+        from flyte_lite._launch.context import RunContext
+        from flyte_lite._launch.options import Options
 
-        return RunContext(self._session).run(task, *args, **inputs)
+        return RunContext(self._session, Options()).run(task, *args, **inputs)
+
+    if TYPE_CHECKING:
+        # The same arguments, without writing them all a second time.
+        rerun = staticmethod(_rerun)
+    else:
+
+        def rerun(self, *args: Any, **inputs: Any) -> Run:
+            """`flyte_lite.rerun`, over this client."""
+            from flyte_lite._launch.context import RunContext
+            from flyte_lite._launch.options import Options
+
+            return RunContext(self._session, Options()).rerun(*args, **inputs)
 
     def wait_all(
         self,
@@ -228,3 +244,44 @@ def init(
     )
     _session.set_default(client._session)
     return client
+
+
+def current_project() -> str:
+    """The project that `init` set.
+
+    Raises:
+        NotInitializedError: `init` was not called.
+        InitializationError: It set none.
+    """
+    return _of_default("project")
+
+
+def current_domain() -> str:
+    """The domain that `init` set.
+
+    Raises:
+        NotInitializedError: `init` was not called.
+        InitializationError: It set none.
+    """
+    return _of_default("domain")
+
+
+def _of_default(what: str) -> str:
+    value: str = getattr(_session.current(f"current_{what}").scope, what)
+    if not value:
+        raise InitializationError(
+            f"{what.capitalize()}NotInitializedError",
+            "user",
+            f"init was called without a {what}: give init({what}=...), or set FLYTE_TASK_{what.upper()}",
+        )
+    return value
+
+
+def is_control_plane_available() -> bool:
+    """True if `init` was called, so that there is a server to talk to; whether it answers is not asked."""
+    return _session.has_default()
+
+
+def version() -> str:
+    """Version of flyte_lite."""
+    return __version__

@@ -376,6 +376,11 @@ def current(what: str = "flyte_lite") -> Session:
     return _default
 
 
+def has_default() -> bool:
+    """Whether the process has a default."""
+    return _default is not None
+
+
 def set_default(session: Optional[Session]) -> None:
     """Make `session` the process's default; None leaves it without one."""
     global _default

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from flyte_lite import _literals
 from flyte_lite.errors import InputsError, LiteralError
 from flyte_lite.idl.flyteidl2.core import interface_pb2, types_pb2
-from flyte_lite.idl.flyteidl2.task import common_pb2
-from flyte_lite.remote._task_details import TaskDetails
+from flyte_lite.idl.flyteidl2.task import common_pb2, task_definition_pb2
 
 if TYPE_CHECKING:
     from flyte_lite.idl.flyteidl2.core import literals_pb2
@@ -19,15 +18,30 @@ _SIMPLE_NONE = 0
 
 
 def to_inputs(
-    task: TaskDetails, args: tuple[Any, ...], given: Mapping[str, Any], context: Mapping[str, str]
+    task: str,
+    spec: task_definition_pb2.TaskSpec,
+    args: tuple[Any, ...],
+    given: Mapping[str, Any],
+    context: Mapping[str, str],
+    kept: Optional[common_pb2.Inputs] = None,
 ) -> common_pb2.Inputs:
-    """Literals for a call, defaults filled in, in the order of the interface.
+    """Literals for a call, in the order of the interface, with defaults for what is not given.
+
+    Args:
+        task: Its name, for errors.
+        spec: What the task takes.
+        args: Inputs by position.
+        given: Inputs by name.
+        context: Text that travels along.
+        kept: Inputs and context of an earlier call, which stand for what is not given, before the defaults do.
 
     Raises:
         InputsError: With every problem there is.
     """
-    declared = {entry.key: entry.value.type for entry in task.typed_interface.inputs.variables}
-    defaults = {item.name: item.parameter.default for item in task.pb2.spec.default_inputs}
+    interface = spec.task_template.interface
+    declared = {entry.key: entry.value.type for entry in interface.inputs.variables}
+    defaults = {item.name: item.parameter.default for item in spec.default_inputs}
+    earlier = {item.name: item.value for item in kept.literals} if kept is not None else {}
     values, problems = _named(list(declared), args, given)
     literals: dict[str, literals_pb2.Literal] = {}
     for name, kind in declared.items():
@@ -36,6 +50,8 @@ def to_inputs(
                 literals[name] = _literals.to_literal(values[name], kind, name)
             except LiteralError as error:
                 problems.append(str(error))
+        elif name in earlier:
+            literals[name] = earlier[name]
         elif name in defaults:
             literals[name] = defaults[name]
         elif _takes_none(kind):
@@ -43,11 +59,12 @@ def to_inputs(
         else:
             problems.append(f"{name} is missing ({_literals.describe(kind)})")
     if problems:
-        raise InputsError(task.name, problems, _signature(task.typed_interface, defaults))
+        raise InputsError(task, problems, _signature(interface, defaults))
     made = common_pb2.Inputs()
-    for name, literal in literals.items():
+    for name, literal in {**earlier, **literals}.items():
         made.literals.add(name=name, value=literal)
-    for key, value in context.items():
+    earlier_context = {item.key: item.value for item in kept.context} if kept is not None else {}
+    for key, value in {**earlier_context, **context}.items():
         made.context.add(key=key, value=value)
     return made
 

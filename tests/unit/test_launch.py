@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from fakes import FakeChannel
 
-from flyte_lite import _launch
 from flyte_lite._client import Client
 from flyte_lite._clock import Cancel
+from flyte_lite._launch import names
 from flyte_lite.errors import (
     AlreadyExistsError,
     CallError,
@@ -317,8 +317,8 @@ def test_every_option_has_its_place_in_the_request(channel: FakeChannel) -> None
         ({"name": "a", "idempotency_key": "k"}, "not both"),
         ({"idempotency_key": ""}, "idempotency_key is empty"),
         ({"env_vars": {"A": 1}}, r"env_vars\['A'\] is int"),
-        ({"env_vars": "A=1"}, "env_vars is str 'A=1'; give a dict of texts"),
-        ({"annotations": {"A": "\ud800"}}, r"annotations\['A'\] is str"),
+        ({"env_vars": "A=1"}, "env_vars is str; give a dict of texts"),
+        ({"annotations": {"A": "\ud800"}}, r"annotations\['A'\] is no text that can be sent"),
         ({"name": 5}, "name is int 5; give a text"),
         ({"idempotency_key": b"k"}, "idempotency_key is bytes b'k'; give a text"),
         ({"project": 5}, "project is int 5; give a text"),
@@ -400,7 +400,7 @@ def test_a_key_asks_first_and_creates_if_there_is_none(channel: FakeChannel) -> 
 
     assert run.created is True
     assert channel.asked("RunService/GetRunDetails")[0].run_id.name == run.name
-    assert _launch._NAME.fullmatch(run.name)
+    assert names.NAME.fullmatch(run.name)
     assert len(run.name) <= 30
 
 
@@ -442,13 +442,13 @@ def test_a_key_names_the_task_and_not_its_version(channel: FakeChannel) -> None:
 def test_a_key_makes_the_same_name_in_every_release() -> None:
     place = identifier_pb2.ProjectIdentifier(organization="o", name="p", domain="d")
 
-    assert _launch._keyed_name("orders-1", place, "env.add") == "kbr5aj4pvkfvki3yvqxbzmrjeo7aaq"
+    assert names.keyed_name("orders-1", place, "env.add") == "kbr5aj4pvkfvki3yvqxbzmrjeo7aaq"
 
 
 def test_every_part_of_what_a_key_stands_for_counts_by_itself() -> None:
     def name(key: str = "k", org: str = "o", project: str = "p", domain: str = "d", task: str = "t") -> str:
         place = identifier_pb2.ProjectIdentifier(organization=org, name=project, domain=domain)
-        return _launch._keyed_name(key, place, task)
+        return names.keyed_name(key, place, task)
 
     made = [name(), name("k2"), name(org="o2"), name(project="p2"), name(domain="d2"), name(task="t2")]
     shifted = [name("ko", ""), name(project="pd", domain=""), name(domain="", task="dt")]
@@ -457,23 +457,23 @@ def test_every_part_of_what_a_key_stands_for_counts_by_itself() -> None:
 
 
 def test_names_do_not_come_from_the_generator_that_scripts_seed() -> None:
-    names = set()
+    made = set()
     for _ in range(50):
         random.seed(1)
-        names.add(_launch._new_name())
+        made.add(names.new_name())
 
-    assert len(names) == 50
-    assert all(len(name) == 20 and _launch._NAME.fullmatch(name) for name in names)
+    assert len(made) == 50
+    assert all(len(name) == 20 and names.NAME.fullmatch(name) for name in made)
 
 
 def test_two_processes_with_one_seed_do_not_share_a_name() -> None:
-    code = "import random; random.seed(7); from flyte_lite._launch import _new_name; print(_new_name())"
+    code = "import random; random.seed(7); from flyte_lite._launch.names import new_name; print(new_name())"
 
-    names = {
+    made = {
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout for _ in "ab"
     }
 
-    assert len(names) == 2
+    assert len(made) == 2
 
 
 def test_latest_is_found_first_and_then_kept(channel: FakeChannel) -> None:

@@ -16,14 +16,20 @@ from flyte_lite import errors
 from flyte_lite.idl._pool import pool
 
 PUBLIC = {
-    "flyte_lite": "Cancel Client RunContext __version__ as_completed config errors init io models remote run union "
+    "flyte_lite": "AMD_GPU APPLE_SILICON Backoff Cache CachePolicy Cancel Client Device DryRun GPU HABANA_GAUDI Neuron "
+    "Resources RetryStrategy RunContext Secret TPU Timeout __version__ as_completed config current_domain "
+    "current_project errors init io is_control_plane_available models notify remote rerun run union version "
     "wait_all with_runcontext",
     "flyte_lite.config": "Config Endpoint",
     "flyte_lite.devbox": "Devbox task",
     "flyte_lite.io": "DataFrame Dir File",
     "flyte_lite.models": "ActionPhase NativeInterface PhaseTransitionInfo",
+    "flyte_lite.notify": "Email NamedDelivery NamedRule Notification Slack Teams Webhook",
+    "flyte_lite.policies": "Backoff Cache CachePolicy RetryStrategy Timeout",
     "flyte_lite.remote": "Action ActionDetails ActionInputs ActionOutputs LazyEntity Run RunDetails Task TaskDetails "
     "TimeFilter auth_metadata create_channel",
+    "flyte_lite.resources": "AMD_GPU APPLE_SILICON Device GPU HABANA_GAUDI Neuron Resources TPU",
+    "flyte_lite.secret": "Secret",
     "flyte_lite.union": "RunContext init remote run with_runcontext",
     "flyte_lite.union.remote": "Run Task",
 }
