@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Optional
 
 from flyte_lite._rpc.method import Method
@@ -127,6 +127,17 @@ class Action(Watched, HasLogs, Step["run_definition_pb2.Action"]):
         if not self.pb2.status.HasField("start_time"):
             return None
         return self.pb2.status.start_time.ToDatetime(tzinfo=datetime.timezone.utc)
+
+    @property
+    def _end_time(self) -> Optional[datetime.datetime]:
+        # The time of the first end stays when an action is tried again.
+        if not self.done() or not self.pb2.status.HasField("end_time"):
+            return None
+        return self.pb2.status.end_time.ToDatetime(tzinfo=datetime.timezone.utc)
+
+    def _lines(self) -> Iterable[tuple[str, object]]:
+        yield from (("run", self.run_name), ("name", self.name), ("phase", self.phase), ("task", self.task_name))
+        yield from (("parent", self.parent_name), ("started", self.start_time), ("ended", self._end_time))
 
     def sync(self) -> Self:
         """Ask for the present state, keep it, and return this object.

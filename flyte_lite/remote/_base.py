@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Optional, TypeVar, cast
 
 from flyte_lite import _session
@@ -31,6 +34,8 @@ class Resource(Generic[PB]):
     _plain: ClassVar[Optional[type[Any]]] = None
     _message: ClassVar[str]  # full name of the message's type
     _shown: ClassVar[tuple[str, ...]] = ("name",)  # properties in the repr
+    _kept: ClassVar[tuple[str, ...]] = ()  # attributes beside the message that a pickle takes along
+    _compared: ClassVar[tuple[str, ...]] = ()  # and those of them that make two objects differ
 
     pb2: PB
 
@@ -81,7 +86,9 @@ class Resource(Generic[PB]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Resource) or (self._plain or type(self)) is not (other._plain or type(other)):
             return NotImplemented
-        return bool(self.pb2 == other.pb2)
+        return bool(self.pb2 == other.pb2) and all(
+            getattr(self, name) == getattr(other, name) for name in self._compared
+        )
 
     __hash__ = None  # type: ignore[assignment]  # messages change
 
@@ -89,9 +96,28 @@ class Resource(Generic[PB]):
         shown = ", ".join(f"{name}={getattr(self, name)!s}" for name in self._shown)
         return f"{type(self).__name__}({shown})"
 
+    def _lines(self) -> Iterable[tuple[str, object]]:
+        """What a notebook shows, with headings; what is None is left out."""
+        return ((name.replace("_", " "), getattr(self, name)) for name in self._shown)
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        lines = "".join(
+            f"<tr><th style='text-align: left'>{_escaped(heading)}</th><td style='text-align: left'>{_cell(value)}</td>"
+            "</tr>"
+            for heading, value in self._lines()
+            if value is not None
+        )
+        return f"<table><caption>{_escaped(type(self).__name__)}</caption>{lines}</table>"
+
     def __copy__(self) -> Self:
         made = cast("Self", object.__new__(self._plain or type(self)))
-        made.__dict__.update(self.__dict__)
+        # But for what was read of the message, and is of this one.
+        made.__dict__.update(
+            (name, value)
+            for name, value in self.__dict__.items()
+            if not isinstance(getattr(type(self), name, None), cached_property)
+        )
         # A message of its own, which `sync` may change; but the same session, as this process has it.
         made.pb2 = type(self.pb2)()
         made.pb2.CopyFrom(self.pb2)
@@ -103,10 +129,27 @@ class Resource(Generic[PB]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The session stays behind: its sockets and secrets are this process's.
-        return _revive, (self._plain or type(self), self.pb2.SerializeToString())
+        kept = {name: getattr(self, name) for name in self._kept}
+        return _revive, (self._plain or type(self), self.pb2.SerializeToString(), kept)
 
 
-def _revive(cls: type[Resource[Any]], body: bytes) -> Resource[Any]:
+def _revive(cls: type[Resource[Any]], body: bytes, kept: dict[str, Any]) -> Resource[Any]:
     from flyte_lite.idl import message_class
 
-    return cls(message_class(cls._message).FromString(body))
+    made = cls(message_class(cls._message).FromString(body))
+    made.__dict__.update(kept)
+    return made
+
+
+def _escaped(text: str) -> str:
+    from html import escape
+
+    return escape(text)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, datetime.datetime):
+        return _escaped(value.isoformat(sep=" ", timespec="seconds"))
+    text = _escaped(str(value))
+    # Only what a browser opens as a page; a name may be anything.
+    return f'<a href="{text}">{text}</a>' if text.startswith(("http://", "https://")) else text

@@ -48,6 +48,7 @@ class Run(HasData, Watched, HasRunLog, Resource["run_definition_pb2.Run"]):
 
     _message = "flyteidl2.workflow.Run"
     _shown = ("name", "phase", "url")
+    _kept = ("created",)
 
     def __init__(
         self, pb2: run_definition_pb2.Run, session: Optional[Session] = None, *, created: Optional[bool] = None
@@ -186,6 +187,11 @@ class Run(HasData, Watched, HasRunLog, Resource["run_definition_pb2.Run"]):
             quote(part, safe="") for part in ("domain", run.domain, "project", run.project, "runs", run.name)
         )
         return f"{self._session.console}/v2/{path}"
+
+    def _lines(self) -> Iterable[tuple[str, object]]:
+        action = self.action
+        yield from (("name", self.name), ("phase", self.phase), ("task", action.task_name))
+        yield from (("started", action.start_time), ("ended", action._end_time), ("link", self.url))
 
     def done(self) -> bool:
         """True if the last known phase is an end."""

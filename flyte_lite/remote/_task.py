@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Optional
 from urllib.parse import quote
 
@@ -25,6 +25,9 @@ class Task(Resource["task_definition_pb2.Task"]):
 
     _message = "flyteidl2.task.Task"
     _shown = ("name", "version")
+
+    def _lines(self) -> Iterable[tuple[str, object]]:
+        yield from (("name", self.name), ("version", self.version), ("link", self.url))
 
     @classmethod
     def get(
