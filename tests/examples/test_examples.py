@@ -19,6 +19,7 @@ SAID = {
     "channel.py": ["hello Ada", "project flytesnacks", "asked 1 time to make a run"],
     "deadlines_and_cancel.py": ["gave up waiting for run", "another thread ended the wait", "is aborted"],
     "first_run.py": ["started r", "it says: hello Ada"],
+    "follow_logs.py": ["it says: counted 0\nit says: counted 1\n", "+00:00] counted 3"],
     "inputs_and_errors.py": [
         "- a is missing (float)",
         "- b: expected float, got str 'two'",
@@ -27,6 +28,7 @@ SAID = {
         "ZeroDivisionError: float division by zero",
         "Traceback (most recent call last)",
     ],
+    "override_resources.py": ["0.25 on the larger machine"],
     "rich_values.py": [
         "as a record: 16 90.0",
         "as a class: Config(size=<Size.LARGE: 'large'>",
