@@ -28,12 +28,14 @@ class FunctionInterface(NamedTuple):
         defaults: Literals of the parameters that have a default, in the order of the signature.
         inputs: Resolved annotations of the parameters, in the order of the signature.
         outputs: Resolved annotations of `o0`, `o1`, ..., in that order; empty if it returns nothing.
+        result: The named tuple that it returns, whose fields `outputs` are then; None if it returns none.
     """
 
     interface: TypedInterface
     defaults: dict[str, Literal]
     inputs: dict[str, Any]
     outputs: dict[str, Any]
+    result: Optional[type] = None
 
 
 def function_interface(function: Callable[..., Any]) -> FunctionInterface:
@@ -57,13 +59,14 @@ def function_interface(function: Callable[..., Any]) -> FunctionInterface:
             if parameter.default is not parameter.empty:
                 defaults[name] = to_literal(parameter.default, types_of[name], f"default of {name}")
     outputs: dict[str, Any] = {}
+    result: Optional[type] = None
     with _noted(problems):
-        outputs = _outputs(function)
+        outputs, result = _outputs(function)
         types_of.update({name: literal_type(annotation, "return") for name, annotation in outputs.items()})
     if problems:
         raise problems[0] if len(problems) == 1 else LiteralError("; ".join(map(str, problems)))
     interface = interface_pb2.TypedInterface(inputs=_variables(inputs, types_of), outputs=_variables(outputs, types_of))
-    return FunctionInterface(interface, defaults, inputs, outputs)
+    return FunctionInterface(interface, defaults, inputs, outputs, result)
 
 
 @contextlib.contextmanager
@@ -91,22 +94,22 @@ def _input(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     return _resolved(function, parameter.name, parameter.annotation)
 
 
-def _outputs(function: Callable[..., Any]) -> dict[str, Any]:
+def _outputs(function: Callable[..., Any]) -> tuple[dict[str, Any], Optional[type]]:
     annotation = inspect.signature(function).return_annotation
     if annotation is inspect.Signature.empty:
-        return {}
+        return {}, None
     annotation = _resolved(function, "return", annotation)
     if annotation is type(None):
-        return {}
+        return {}, None
     if is_named_tuple(annotation):
-        return fields_of(annotation)
+        return fields_of(annotation), annotation
     if typing.get_origin(annotation) is not tuple:
-        return {"o0": annotation}
+        return {"o0": annotation}, None
     items = typing.get_args(annotation)
     # `tuple[()]` is () in one Python and ((),) in another.
     if not items or items == ((),) or Ellipsis in items:
         raise LiteralError(f"values of {named(annotation)} can't be passed, as each output needs a type", "return")
-    return {f"o{number}": item for number, item in enumerate(items)}
+    return {f"o{number}": item for number, item in enumerate(items)}, None
 
 
 def _resolved(function: Callable[..., Any], name: str, annotation: Any) -> Any:

@@ -20,10 +20,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flyte_lite.devbox._box import Devbox
     from flyte_lite.devbox._declare import task
+    from flyte_lite.devbox._group import group
 
-__all__ = ["Devbox", "task"]
+__all__ = ["Devbox", "group", "task"]
 
-_HOME = {"Devbox": "flyte_lite.devbox._box", "task": "flyte_lite.devbox._declare"}
+_HOME = {
+    "Devbox": "flyte_lite.devbox._box",
+    "group": "flyte_lite.devbox._group",
+    "task": "flyte_lite.devbox._declare",
+}
 
 
 def __getattr__(name: str) -> Any:

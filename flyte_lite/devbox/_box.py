@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 from collections.abc import Iterator
@@ -21,7 +22,16 @@ except ModuleNotFoundError as error:
         f"the devbox needs {error.name}: pip install 'flyte_lite[devbox]'", name=error.name
     ) from error
 
-from flyte_lite.devbox._declare import Declaration, Deployable, declared_in, deployable, loaded
+from flyte_lite.devbox._bundle import Named
+from flyte_lite.devbox._declare import (
+    Declaration,
+    Deployable,
+    declaration_of,
+    declared_in,
+    deployable,
+    loaded,
+    named,
+)
 from flyte_lite.devbox.calls import Calls
 from flyte_lite.devbox.clock import DevboxClock
 from flyte_lite.devbox.defects import Defects
@@ -112,6 +122,9 @@ class Devbox:
         self._closed = False
         self._early: list[Callable[[], object]] = []
         self._deployed: dict[TaskKey, Deployable] = {}
+        # How to deploy each of them once more, and what functions are called that were deployed.
+        self._again: dict[TaskKey, Callable[[], object]] = {}
+        self._named: dict[Any, dict[tuple[str, str], Named]] = {}
 
     @property
     def endpoint(self) -> str:
@@ -321,10 +334,30 @@ class Devbox:
     ) -> str:
         if not self._state.projects.exists(project):
             raise ValueError(f"there is no project {project!r} in this devbox")
-        made = deployable(function, declared, project, domain, home, folder)
+
+        def which(other: Any) -> Optional[Named]:
+            return self._which(other, project, domain, home if other.__module__ == function.__module__ else "")
+
+        before = which(function)
+        made = deployable(function, declared, project, domain, home, folder, which, list(self._named))
+        task = Named(made.key.name, made.key.version)
+        self._named.setdefault(function, {})[project, domain] = task
         self._deployed[made.key] = made
+        self._again[made.key] = functools.partial(self._deploy, function, declared, project, domain, home, folder)
         self._store(made)
+        if before != task:
+            # It has gone with these as a function, or under another name.
+            for key, other in list(self._deployed.items()):
+                if function in other.uses and key != made.key:
+                    self._again[key]()
         return f"{made.key.name}:{made.key.version}"
+
+    def _which(self, function: Any, project: str, domain: str, home: str) -> Optional[Named]:
+        known = self._named.get(function, {})
+        if known:
+            return known.get((project, domain)) or next(reversed(list(known.values())))
+        declared = declaration_of(function)
+        return None if declared is None else named(function, declared, home)
 
     def _store(self, made: Deployable) -> None:
         spec = made.spec

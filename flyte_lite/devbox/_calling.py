@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Callable
 
 from flyte_lite._literals import from_literal, hydrate, to_literal
@@ -36,15 +36,11 @@ def call(
     declared = interface_pb2.TypedInterface.FromString(interface)
     takes = {variable.key: variable.value.type for variable in declared.inputs.variables}
     gives = {variable.key: variable.value.type for variable in declared.outputs.variables}
-    arguments = {}
-    for literal in common_pb2.Inputs.FromString(given).literals:
-        name = literal.name
-        if name not in takes:
-            raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}")
-        # Whoever may call a task may run it: the real runtime loads what was pickled for it, too.
-        value = from_literal(literal.value, takes[name], name, pickles=(name,))
-        arguments[name] = hydrate(value, inputs[name], name)
-    result = function(**arguments)
+    literals = common_pb2.Inputs.FromString(given).literals
+    for literal in literals:
+        if literal.name not in takes:
+            raise TypeError(f"{function.__name__}() got an unexpected keyword argument {literal.name!r}")
+    result = function(**read(literals, takes, inputs))
     if inspect.iscoroutine(result):
         import asyncio
 
@@ -52,11 +48,34 @@ def call(
     made = common_pb2.Outputs()
     for name, value in _values(result, list(outputs)):
         where = "its result" if len(gives) == 1 else name
-        made.literals.add(name=name, value=_written(value, gives[name], where))
+        made.literals.add(name=name, value=written(value, gives[name], where))
     return made.SerializeToString()
 
 
-def _written(value: Any, declared: LiteralType, where: str) -> Literal:
+def read(
+    literals: Iterable[common_pb2.NamedLiteral], declared: Mapping[str, LiteralType], annotations: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Values by name, as their annotations say; what is not declared is left out.
+
+    Raises:
+        LiteralError: One is not of its type.
+    """
+    values = {}
+    for literal in literals:
+        name = literal.name
+        if name in declared and name in annotations:
+            # Whoever may call a task may run it: the real runtime loads what was pickled for it, too.
+            value = from_literal(literal.value, declared[name], name, pickles=(name,))
+            values[name] = hydrate(value, annotations[name], name)
+    return values
+
+
+def written(value: Any, declared: LiteralType, where: str) -> Literal:
+    """A value as a literal of the declared type; `where` is what it is called in errors.
+
+    Raises:
+        LiteralError: It is not of that type.
+    """
     try:
         return to_literal(value, declared, where)
     except LiteralError:

@@ -6,25 +6,21 @@ import base64
 import hashlib
 import importlib.util
 import inspect
-import io
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
-import cloudpickle
-
-from flyte_lite._literals.classes import is_model, own_annotations
 from flyte_lite._literals.signatures import FunctionInterface, function_interface
+from flyte_lite.devbox import leash
+from flyte_lite.devbox._bundle import Named, Which, pickled
 from flyte_lite.devbox.limits import Limits
 from flyte_lite.devbox.state.bundles import Bundle
 from flyte_lite.devbox.state.objects import PREFIX
 from flyte_lite.devbox.state.tasks import TaskKey
-from flyte_lite.devbox.worker import set_model
 from flyte_lite.idl.flyteidl2.core import identifier_pb2, tasks_pb2
 from flyte_lite.idl.flyteidl2.task import task_definition_pb2
 
@@ -34,9 +30,6 @@ _MARK = "__flyte_lite_task__"
 # The runtime whose behavior this one has; servers tell newer runtimes when their run started.
 _RUNTIME = "2.12.1"
 _IMAGE = "flyte_lite/devbox"
-
-# cloudpickle keeps what goes by value in a table of the whole process.
-_pickling = threading.Lock()
 
 
 class Declaration(NamedTuple):
@@ -81,6 +74,8 @@ def task(
 ) -> Callable[[F], F]:
     """Declare a function a task, for `Devbox.deploy`. The function itself stays as it is.
 
+    Where a task calls another one, and both are deployed, that makes an action of the run; see `flyte_lite.devbox`.
+
     Args:
         name: Such as "greetings.hello"; by default the last part of the module's name (or the file's, without its
             ending), a dot, and the function's name.
@@ -100,6 +95,12 @@ def task(
     declaration = Declaration.of(name, version, retries, limits, cache)
 
     def declare(function: F) -> F:
+        if leash.held() is not None:
+            # This module was imported in a worker, where tasks are there to be called.
+            from flyte_lite.devbox._child import ChildTask, Shape
+
+            made: Any = ChildTask(*named(function, declaration), lambda: Shape.of(function))
+            return made  # type: ignore[no-any-return]
         setattr(function, _MARK, declaration)
         return function
 
@@ -107,15 +108,46 @@ def task(
 
 
 class Deployable(NamedTuple):
-    """A task, ready to be stored."""
+    """A task, ready to be stored.
+
+    Attributes:
+        key: Its name.
+        spec: What clients are told of it.
+        bundle: What workers are sent.
+        uses: The functions that went along, by value or as tasks.
+    """
 
     key: TaskKey
     spec: task_definition_pb2.TaskSpec
     bundle: Bundle
+    uses: frozenset[Callable[..., Any]]
+
+
+def named(function: Callable[..., Any], declared: Declaration, home: str = "") -> Named:
+    """What the task is called that a function was declared.
+
+    Args:
+        function: The function.
+        declared: What was said of it.
+        home: The first part of a default name; "" is the last part of the module's name, or that of the program's file.
+    """
+    name = declared.name or f"{home or _home(function)}.{function.__name__}"
+    return Named(name, declared.version or f"v{_source_hash(function)}")
+
+
+def no_task(_: Callable[..., Any]) -> None:
+    """Tells of no function which task it is."""
 
 
 def deployable(
-    function: Callable[..., Any], declared: Declaration, project: str, domain: str, home: str = "", folder: str = ""
+    function: Callable[..., Any],
+    declared: Declaration,
+    project: str,
+    domain: str,
+    home: str = "",
+    folder: str = "",
+    which: Which = no_task,
+    others: Iterable[Any] = (),
 ) -> Deployable:
     """Everything that is deployed of a function.
 
@@ -126,20 +158,25 @@ def deployable(
         domain: Where to.
         home: The first part of a default name; "" is the last part of the module's name, or that of the program's file.
         folder: What workers put first in their module path; "" is nothing.
+        which: Tells which other functions are tasks.
+        others: Functions that it knows.
 
     Raises:
         LiteralError: Its interface can't be told from its annotations.
         TypeError: It can't be sent to another process.
     """
-    home = home or _home(function)
-    name = declared.name or f"{home}.{function.__name__}"
-    version = declared.version or f"v{_source_hash(function)}"
-    key = TaskKey(project, domain, name, version)
+    task = named(function, declared, home)
+    key = TaskKey(project, domain, *task)
     interface = function_interface(function)
-    pickled = _pickle(function, interface, name)
-    digest = base64.b32encode(hashlib.sha256(pickled).digest()[:16]).decode()
-    uri = f"{PREFIX}/uploads/{project}/{domain}/{digest}/{name.rpartition('.')[2]}.pkl"
-    return Deployable(key, _spec(function, declared, key, interface, uri), Bundle(pickled, folder))
+    data, uses = pickled(function, interface, task, which, others)
+    digest = base64.b32encode(hashlib.sha256(data).digest()[:16]).decode()
+    uri = f"{PREFIX}/uploads/{project}/{domain}/{digest}/{task.name.rpartition('.')[2]}.pkl"
+    return Deployable(key, _spec(function, declared, key, interface, uri), Bundle(data, folder), uses)
+
+
+def declaration_of(function: Callable[..., Any]) -> Optional[Declaration]:
+    """What was said of a function by `task`; None if nothing was."""
+    return getattr(function, _MARK, None)
 
 
 def declared_in(module: ModuleType) -> list[tuple[Callable[..., Any], Declaration]]:
@@ -185,42 +222,6 @@ def loaded(file: Path) -> Iterator[ModuleType]:
     finally:
         sys.path.remove(folder)
         del sys.modules[name]
-
-
-# What pydantic makes of a model's fields. It refers to other models, and is made before these are whole again.
-_BUILT = ("__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__")
-
-
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
-    """cloudpickle's, for which models of pydantic that refer to one another are too much."""
-
-    def reducer_override(self, obj: Any) -> Any:
-        made = super().reducer_override(obj)
-        if not isinstance(made, tuple) or len(made) != 6 or is_model(obj) != 2:
-            return made
-        make, arguments, (attributes, slots), _, _, set_state = made
-        kept = {name: value for name, value in attributes.items() if name not in _BUILT}
-        return make, arguments, (set_state, (kept, slots)), None, None, set_model
-
-
-def _pickle(function: Callable[..., Any], interface: FunctionInterface, name: str) -> bytes:
-    # By value, together with what it uses of its own module: that module may not be importable in a worker (a test, a
-    # notebook, a file), and must not be run once more there.
-    module = sys.modules.get(function.__module__ or "")
-    by_value = module is not None and module.__name__ != "__main__"
-    with _pickling:
-        if by_value:
-            cloudpickle.register_pickle_by_value(module)
-        try:
-            classes = own_annotations([*interface.inputs.values(), *interface.outputs.values()])
-            stream = io.BytesIO()
-            _Pickler(stream).dump((function, interface.inputs, interface.outputs, list(classes.items())))
-            return stream.getvalue()
-        except Exception as error:  # Objects that do not pickle raise whatever they like.
-            raise TypeError(f"task {name} can't be sent to a worker: {error}") from error
-        finally:
-            if by_value:
-                cloudpickle.unregister_pickle_by_value(module)
 
 
 def _spec(

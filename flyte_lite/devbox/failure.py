@@ -78,7 +78,7 @@ def failure_of(ending: Ending, limits: Limits) -> Optional[Failure]:
             return Failure(
                 "OOMKilled", f"the task needed more than the {limits.memory} of memory it may take{told}", True
             )
-        return Failure(code, message, True)
+        return Failure(code, message, ending.error["user"])
     if ending.status >= 0:
         return Failure("WorkerDied", f"the task's process ended with exit code {ending.status} and told no result")
     text = f"the task's process was killed by {_signal_name(-ending.status)}"

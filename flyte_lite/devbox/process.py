@@ -15,11 +15,12 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, Protocol
 
 from flyte_lite.devbox.clock import DevboxClock
+from flyte_lite.devbox.messages import ERROR, OUTPUTS, REPORT, RUNNING, Messages
 from flyte_lite.devbox.reaper import Reaper
-from flyte_lite.devbox.worker import BOOT, ERROR, FRAME, OUTPUTS, RUNNING
+from flyte_lite.devbox.worker import BOOT
 
 # Seconds that a process may take to end: after SIGTERM, and after it told its result.
 GRACE = 0.4
@@ -55,7 +56,7 @@ class Ending(NamedTuple):
 
     Attributes:
         outputs: An `Outputs`.
-        error: With `code`, `message` and `memory`: whether it ran out of memory.
+        error: With `code`, `message`, `user` (whether it is the task's fault) and `memory`: whether it ran out of that.
         status: As of `subprocess`: the exit code, or minus the signal.
         timed_out: True if it was stopped because of its timeout.
     """
@@ -66,6 +67,18 @@ class Ending(NamedTuple):
     timed_out: bool
 
 
+class Talk(Protocol):
+    """What takes part in what a worker and its devbox say beside outputs and errors. All in the thread of `run`."""
+
+    def take(self, kind: bytes, body: bytes) -> None:
+        """A message of the worker."""
+        ...
+
+    def attend(self) -> None:
+        """Somebody has called `poke`."""
+        ...
+
+
 class WorkerProcess:
     """A process that is about to run.
 
@@ -73,6 +86,7 @@ class WorkerProcess:
         job: What it is to do.
         on_running: Called when the task's own code is about to run.
         on_lines: Called with new log lines, without their ends.
+        on_report: Called with its report, as far as it is written, whenever that is to be seen.
         clock: The devbox's, for `ends_at`.
         reaper: Kills it and what it started, should the devbox be killed.
     """
@@ -82,12 +96,14 @@ class WorkerProcess:
         job: Job,
         on_running: Callable[[], None],
         on_lines: Callable[[list[str]], None],
+        on_report: Callable[[bytes], None],
         clock: DevboxClock,
         reaper: Reaper,
     ) -> None:
         self._job = job
         self._on_running = on_running
         self._on_lines = on_lines
+        self._on_report = on_report
         self._clock = clock
         self._reaper = reaper
         # Guards what `stop` touches: the process, which is None before its start and once it was reaped.
@@ -99,13 +115,23 @@ class WorkerProcess:
         self._wake = -1
         self._ended = False
         self._log = bytearray()
-        self._told = bytearray()
+        self._told = Messages()
+        self._talk: Optional[Talk] = None
+        self._selector: selectors.BaseSelector
+        self._unsent = bytearray()
+        self._leash = -1
         self._outputs: Optional[bytes] = None
         self._error: Optional[Mapping[str, Any]] = None
 
-    def run(self) -> Optional[Ending]:
-        """Start it and stay with it to its end; None if `stop` came before the start."""
+    def run(self, talk: Optional[Talk] = None) -> Optional[Ending]:
+        """Start it and stay with it to its end; None if `stop` came before the start.
+
+        Args:
+            talk: Takes part in what is said; None is nobody.
+        """
+        self._talk = talk
         with ExitStack() as cleanup, selectors.DefaultSelector() as selector:
+            self._selector = selector
             result, result_write = os.pipe()
             cleanup.callback(os.close, result)
             woken, self._wake = os.pipe()
@@ -133,17 +159,6 @@ class WorkerProcess:
                     self._reaper.watch(process.pid)
             self._clock.listen(self._look)
             cleanup.callback(self._clock.forget, self._look)
-            unsent = self._job_bytes(result_write)
-
-            def feed(_: int) -> None:
-                nonlocal unsent
-                try:
-                    unsent = unsent[os.write(stdin.fileno(), unsent) :]
-                except BrokenPipeError:
-                    unsent = unsent[:0]
-                if not unsent:
-                    # Left open: this is the leash, and its end would be the worker's end.
-                    selector.unregister(stdin)
 
             def reader(take: Callable[[bytes], None]) -> Callable[[int], None]:
                 def read(fd: int) -> None:
@@ -156,7 +171,9 @@ class WorkerProcess:
                 return read
 
             os.set_blocking(stdin.fileno(), False)
-            selector.register(stdin, selectors.EVENT_WRITE, feed)
+            # Left open: this is the leash, and its end would be the worker's end.
+            self._leash = stdin.fileno()
+            self.send(self._job_bytes(result_write))
             selector.register(stdout.fileno(), selectors.EVENT_READ, reader(self._take_log))
             selector.register(result, selectors.EVENT_READ, reader(self._take_message))
             selector.register(woken, selectors.EVENT_READ, reader(self._take_wake))
@@ -179,6 +196,26 @@ class WorkerProcess:
                 self._kill_at = time.monotonic() + GRACE
                 os.write(self._wake, b"s")
 
+    def send(self, data: bytes) -> None:
+        """Write to it, after what was written before; in the thread of `run` only."""
+        if not self._unsent:
+            self._selector.register(self._leash, selectors.EVENT_WRITE, self._feed)
+        self._unsent += data
+
+    def poke(self) -> None:
+        """Have the talk attended to soon, from any thread; nothing happens if the process has ended."""
+        with self._lock:
+            if self._process is not None:
+                os.write(self._wake, b"p")
+
+    def _feed(self, leash: int) -> None:
+        try:
+            del self._unsent[: os.write(leash, self._unsent)]
+        except BrokenPipeError:
+            self._unsent.clear()
+        if not self._unsent:
+            self._selector.unregister(leash)
+
     def _spawn(self, result: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and program
             [sys.executable, "-u", "-c", BOOT],
@@ -192,11 +229,11 @@ class WorkerProcess:
             env={**os.environ, **self._job.environment},
         )
 
-    def _job_bytes(self, result: int) -> memoryview:
+    def _job_bytes(self, result: int) -> bytes:
         sizes = [len(part) for part in self._job.parts]
         header = {"result_fd": result, "sizes": sizes, "memory": self._job.memory}
         lines = "".join(json.dumps(line) + "\n" for line in (list(self._job.path), header))
-        return memoryview(b"".join([lines.encode(), *self._job.parts]))
+        return b"".join([lines.encode(), *self._job.parts])
 
     def _attend(self, selector: selectors.BaseSelector, woken: int) -> bool:
         # Until the process has ended and its pipes are empty; True if its time was up.
@@ -245,6 +282,8 @@ class WorkerProcess:
 
     def _take_wake(self, data: bytes) -> None:
         self._ended = self._ended or b"e" in data
+        if b"p" in data and self._talk is not None:
+            self._talk.attend()
 
     def _look(self) -> None:
         # The devbox's clock was changed.
@@ -264,22 +303,21 @@ class WorkerProcess:
             self._on_lines(lines)
 
     def _take_message(self, data: bytes) -> None:
-        self._told += data
-        while len(self._told) >= FRAME.size:
-            kind, size = FRAME.unpack_from(self._told)
-            if len(self._told) < FRAME.size + size:
-                return
-            body = bytes(self._told[FRAME.size : FRAME.size + size])
-            del self._told[: FRAME.size + size]
+        for kind, body in self._told.of(data):
             if kind == RUNNING:
                 self._on_running()
-                continue
-            if kind == OUTPUTS:
-                self._outputs = body
-            elif kind == ERROR:
-                self._error = json.loads(body)
-            with self._lock:
-                self._kill_at = self._kill_at or time.monotonic() + AFTERMATH
+            elif kind == REPORT:
+                self._on_report(body)
+            elif kind in (OUTPUTS, ERROR):
+                if kind == OUTPUTS:
+                    self._outputs = body
+                else:
+                    self._error = json.loads(body)
+                with self._lock:
+                    self._kill_at = self._kill_at or time.monotonic() + AFTERMATH
+            elif self._talk is not None and self._outputs is None and self._error is None:
+                # What its threads still want after its end comes too late.
+                self._talk.take(kind, body)
 
 
 def _readers(selector: selectors.BaseSelector) -> list[selectors.SelectorKey]:

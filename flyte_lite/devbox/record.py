@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # What clients are told of pods that are processes here.
 NAMESPACE = "flyte"
+# Beside the outputs. Whether or not there will be one, its address is told from the first event on.
+REPORT = "report.html"
 
 
 class Record:
@@ -40,6 +42,11 @@ class Record:
     def outputs_uri(self, attempt: int) -> str:
         """Where an attempt's outputs are."""
         return self._uri(attempt, "outputs.pb")
+
+    def report(self, attempt: int, page: bytes) -> None:
+        """A report that an attempt wrote, over what it wrote before."""
+        if not self._closed:
+            self._state.objects.put(self._uri(attempt, REPORT), page, "text/html")
 
     def lines(self, attempt: int, lines: list[str]) -> None:
         """Lines that an attempt wrote."""
@@ -80,7 +87,7 @@ class Record:
         event.updated_time.FromMicroseconds(now)
         event.reported_time.FromMicroseconds(now)
         event.outputs.output_uri = self.outputs_uri(attempt)
-        event.outputs.report_uri = self._uri(attempt, "report.html")
+        event.outputs.report_uri = self._uri(attempt, REPORT)
         if error is not None:
             event.error_info.CopyFrom(error)
         if happened:
@@ -100,7 +107,10 @@ class Record:
                 return
             self._state.events.add(event)
             # An abort stands, though the real server would let a timeout that comes later replace it.
-            if present.phase != phase_pb2.ACTION_PHASE_ABORTED:
+            late = present.phase == phase_pb2.ACTION_PHASE_ABORTED and (
+                phase != present.phase or attempt == present.attempts
+            )
+            if not late:
                 self._state.actions.set_status(self._key, phase, attempt, cache_status, now)
 
     def _uri(self, attempt: int, file: str) -> str:

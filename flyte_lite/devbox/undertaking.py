@@ -13,6 +13,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 
+from flyte_lite.devbox.children import Children, Executor
 from flyte_lite.devbox.failure import Failure, failure_of, past_deadline, ran_too_long, stopped, waited_too_long
 from flyte_lite.devbox.limits import Limits
 from flyte_lite.devbox.process import Ending, Job, WorkerProcess
@@ -20,7 +21,7 @@ from flyte_lite.devbox.record import Record
 from flyte_lite.devbox.recovery import recovered_from
 from flyte_lite.devbox.restart import Restart, restart
 from flyte_lite.devbox.state.actions import TERMINAL
-from flyte_lite.devbox.state.unfinished import last_attempt
+from flyte_lite.devbox.state.unfinished import depth, last_attempt
 from flyte_lite.idl.flyteidl2.common import phase_pb2
 from flyte_lite.idl.flyteidl2.core import catalog_pb2
 from flyte_lite.idl.flyteidl2.task import common_pb2, run_pb2, task_definition_pb2
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from flyte_lite.devbox.defects import Defects
     from flyte_lite.devbox.reaper import Reaper
     from flyte_lite.devbox.record import CacheStatus
+    from flyte_lite.devbox.slots import Slot
     from flyte_lite.devbox.state import State
     from flyte_lite.devbox.state.actions import Action, ActionKey
 
@@ -45,6 +47,7 @@ class Surroundings(NamedTuple):
     clock: DevboxClock
     reaper: Reaper
     defects: Defects
+    executor: Executor
 
 
 class Undertaking:
@@ -59,7 +62,11 @@ class Undertaking:
         self._run_spec = run_pb2.RunSpec.FromString(run_spec)
         self._limits = Limits.of(self._template)
         self._record = Record(given.state, action.key, self._run_spec)
-        self._attempt, self._told = last_attempt(given.state.database, action.key) or (action.attempts, frozenset())
+        last = last_attempt(given.state.database, action.key)
+        self._attempt, self._told = last or (action.attempts, frozenset())
+        # Those of an attempt under an earlier devbox, too.
+        self.may_have_children = last is not None
+        self.depth = depth(given.state.database, action.key) if action.parent else 0
         self._deadline_at: Optional[float] = None
         if self._limits.deadline is not None:
             past = (given.state.now() - action.created_at) / 1e6
@@ -84,6 +91,15 @@ class Undertaking:
         """End the action with what it, or its like, gave already; False if there is nothing, or it is not wanted."""
         return self._recover() or self._use_cache()
 
+    def is_orphan(self) -> bool:
+        """True if what has called it has ended."""
+        parent = self._state.actions.get(self.key._replace(name=self._action.parent)) if self._action.parent else None
+        return parent is not None and parent.phase in TERMINAL
+
+    def is_abandoned(self) -> bool:
+        """True if nothing more is to be told of it."""
+        return self._abandoned
+
     def is_over(self) -> bool:
         """True if the action has ended, by an abort for instance, or is not there any more."""
         action = self._state.actions.get(self.key)
@@ -100,6 +116,11 @@ class Undertaking:
         elif what is Restart.REPEAT:
             self._attempt += 1
         return what in (Restart.QUEUE, Restart.REPEAT)
+
+    def begin_anew(self) -> None:
+        """Give it one more attempt after it has failed: what called it was repeated, and calls it again."""
+        self._attempt += 1
+        self.tell_queued()
 
     def tell_queued(self) -> None:
         """Say that it waits for a worker."""
@@ -147,10 +168,15 @@ class Undertaking:
             if self._process is not None:
                 self._process.stop(at_once=True)
 
-    def carry_out(self) -> None:
-        """Make attempts until one succeeds or none is left."""
+    def carry_out(self, slot: Slot) -> None:
+        """Make attempts until one succeeds or none is left.
+
+        Args:
+            slot: Its right to run; it is lent while it waits for what it has called.
+        """
         tells = True
         while True:
+            slot.hold()
             started_at = self._state.now()
             with self._lock:
                 if not self._is_wanted():
@@ -164,10 +190,17 @@ class Undertaking:
                     return
                 running = functools.partial(self._tell_running, started_at, tells)
                 take_lines = functools.partial(self._record.lines, self._attempt)
-                process = self._process = WorkerProcess(job, running, take_lines, self._given.clock, self._given.reaper)
+                take_report = functools.partial(self._record.report, self._attempt)
+                process = self._process = WorkerProcess(
+                    job, running, take_lines, take_report, self._given.clock, self._given.reaper
+                )
             if tells:
                 self._record.phase(self._attempt, phase_pb2.ACTION_PHASE_INITIALIZING, "[|ContainerCreating]: |")
-            outcome = self._outcome(process)
+            children = Children(
+                self._state, self._given.executor, self._action, self.depth, self._run_spec, self._record, slot, process
+            )
+            outcome = self._outcome(process, children)
+            self.may_have_children = self.may_have_children or children.made
             with self._lock:
                 self._process = None
                 if not self._is_wanted():
@@ -243,9 +276,9 @@ class Undertaking:
         ends = (None if attempt is None else self._given.clock.monotonic() + attempt, self._deadline_at)
         return min((end for end in ends if end is not None), default=None)
 
-    def _outcome(self, process: WorkerProcess) -> Union[bytes, Failure]:
+    def _outcome(self, process: WorkerProcess, children: Children) -> Union[bytes, Failure]:
         try:
-            ending: Optional[Ending] = process.run()
+            ending: Optional[Ending] = process.run(children)
         except OSError as error:
             return Failure("WorkerNotStarted", f"no worker could be started: {error}")
         if ending is None:

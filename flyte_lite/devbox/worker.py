@@ -5,30 +5,29 @@ the devbox is gone, and the worker kills its whole process group. Messages go ba
 and stderr are the task's. It imports little, because every attempt pays for it.
 
 A job is one line of JSON (the module path, read by `BOOT`), another one that names the result pipe, the sizes of the
-parts and a limit of memory, and then the parts. A message is a letter, a length of four bytes and a body: `R` the task
-is running, `O` its outputs, `E` its error as JSON.
+parts and a limit of memory, and then the parts. After it, the same pipe brings answers (`messages`, `leash`).
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import signal
-import struct
+import pickle
 import sys
-import threading
 import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Optional
+
+from flyte_lite.devbox import leash
+from flyte_lite.devbox.messages import ERROR, OUTPUTS, RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-RUNNING, OUTPUTS, ERROR = b"R", b"O", b"E"
 # Letters of an error's text; whoever asks for a run is sent all of it.
 MAX_MESSAGE = 1 << 16
-FRAME = struct.Struct(">cI")
 
 # The module path comes first, because without it neither this module nor the user's might be found.
 BOOT = (
@@ -44,35 +43,32 @@ def main() -> None:
     parts = [stdin.read(size) for size in header["sizes"]]
     result = header["result_fd"]
     os.set_inheritable(result, False)
-    _hold_leash()
+    devbox = leash.Leash(_leash(), result)
+    leash.hold(devbox)
     try:
-        outputs = _run(result, header["memory"], *parts)
+        outputs = _run(devbox, header["memory"], *parts)
     except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt end a task like any other exception.
         _limit_memory(None)
         _report(error)
-        _send(result, ERROR, json.dumps(_error(error)).encode())
+        _flush_report()
+        devbox.tell(ERROR, json.dumps(_error(error)).encode())
     else:
-        _send(result, OUTPUTS, outputs)
+        _flush_report()
+        devbox.tell(OUTPUTS, outputs)
     for stream in (sys.stdout, sys.stderr):
         # The task may have closed them, or put something else in their place.
         with suppress(Exception):
             stream.flush()
 
 
-def _hold_leash() -> None:
+def _leash() -> int:
     # The task gets an empty stdin; what it starts gets neither end of the leash.
-    leash = os.dup(0)
+    answers = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - it lives as long as the process
-    threading.Thread(target=_die_with_devbox, args=(leash,), name="flyte_lite leash", daemon=True).start()
-
-
-def _die_with_devbox(leash: int) -> None:
-    while os.read(leash, 1):
-        pass
-    os.killpg(0, signal.SIGKILL)
+    return answers
 
 
 def _limit_memory(limit: Optional[int]) -> None:
@@ -91,22 +87,32 @@ def _limit_memory(limit: Optional[int]) -> None:
         return
 
 
-def _run(result: int, memory: Optional[int], pickled: bytes, inputs: bytes, interface: bytes) -> bytes:
-    import pickle
-
+def _run(devbox: leash.Leash, memory: Optional[int], pickled: bytes, inputs: bytes, interface: bytes) -> bytes:
     from flyte_lite.devbox._calling import call
 
     if memory is not None:
         _limit_memory(memory)
     # Made by the devbox, from a function of its own process.
-    function, takes, gives, annotations = pickle.loads(pickled)  # noqa: S301
+    function, takes, gives, annotations, elsewhere = _Unpickler(io.BytesIO(pickled)).load()
+    for module, name, other in elsewhere:
+        if module in sys.modules:
+            setattr(sys.modules[module], name, other)
     for cls, own in annotations:
         # What stood there as texts can't be resolved here, where the class came without its module.
         cls.__annotations__ = own
     for model in _models:
         model.model_rebuild(force=True)
-    _send(result, RUNNING, b"")
+    devbox.tell(RUNNING)
     return call(function, takes, gives, inputs, interface)
+
+
+class _Unpickler(pickle.Unpickler):
+    """With other tasks where their functions stood."""
+
+    def persistent_load(self, pid: Any) -> Any:
+        from flyte_lite.devbox._child import child_task
+
+        return child_task(*pid)
 
 
 # Models of pydantic that came, to be made whole when all of them are there.
@@ -120,10 +126,12 @@ def set_model(cls: Any, state: tuple[Any, Any]) -> None:
     _models.append(cls)
 
 
-def _send(result: int, kind: bytes, body: bytes) -> None:
-    rest = memoryview(FRAME.pack(kind, len(body)) + body)
-    while rest:
-        rest = rest[os.write(result, rest) :]
+def _flush_report() -> None:
+    # It is only there if the task has used it, and what it can't tell must not keep us from telling the outcome.
+    report = sys.modules.get("flyte_lite.devbox.report")
+    if report is not None:
+        with suppress(Exception):
+            report.flush()
 
 
 def _error(error: BaseException) -> Mapping[str, Any]:
@@ -133,7 +141,18 @@ def _error(error: BaseException) -> Mapping[str, Any]:
         message = "(its text can't be had)"
     if isinstance(error, SystemExit):
         message = f"the task called sys.exit({message})"
-    return {"code": type(error).__name__, "message": message[:MAX_MESSAGE], "memory": isinstance(error, MemoryError)}
+    from flyte_lite.errors import BaseRuntimeError
+
+    code, user = type(error).__name__, True
+    if isinstance(error, BaseRuntimeError) and type(error.code) is str:
+        # Of a task that this one has called, for instance: it stays what it was.
+        code, user = error.code, error.kind != "system"
+    return {
+        "code": code,
+        "message": message[:MAX_MESSAGE],
+        "user": user,
+        "memory": isinstance(error, MemoryError),
+    }
 
 
 def _report(error: BaseException) -> None:

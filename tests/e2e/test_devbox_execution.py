@@ -127,6 +127,10 @@ class Unpicklable(Exception):
         self.lock = threading.Lock()
 
 
+def endless(how: str) -> str:
+    return endless(how)
+
+
 def end(how: str) -> str:
     if how == "silent":
         raise Silent
@@ -147,7 +151,7 @@ def end(how: str) -> str:
     if how == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "recursion":
-        return end(how)
+        return endless(how)
     return "?"
 
 

@@ -166,15 +166,21 @@ class Creation:
             if offloaded:
                 return f"{offloaded}/inputs.pb"
         base = storage_folder(run_spec.run_base_dir)
-        inputs = common_pb2.Inputs()
-        inputs.CopyFrom(request.inputs)
-        given = {literal.name for literal in inputs.literals}
-        for default in spec.default_inputs:
-            if default.name not in given and default.parameter.HasField("default"):
-                inputs.literals.add(name=default.name, value=default.parameter.default)
+        inputs = with_defaults(request.inputs, spec)
         uri = f"{base}/{key.project}/{key.domain}/{key.run}/inputs/inputs.pb"
         self._state.objects.put(uri, inputs.SerializeToString())
         return uri
+
+
+def with_defaults(given: common_pb2.Inputs, spec: task_definition_pb2.TaskSpec) -> common_pb2.Inputs:
+    """Inputs, and after them the defaults of those that are not given."""
+    inputs = common_pb2.Inputs()
+    inputs.CopyFrom(given)
+    names = {literal.name for literal in inputs.literals}
+    for default in spec.default_inputs:
+        if default.name not in names and default.parameter.HasField("default"):
+            inputs.literals.add(name=default.name, value=default.parameter.default)
+    return inputs
 
 
 def storage_folder(base: str) -> str:

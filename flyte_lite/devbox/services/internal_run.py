@@ -43,12 +43,11 @@ class InternalRunService:
         response = pb.RecordActionResponse(status=status_pb2.Status())
         if request.HasField("action_id"):
             response.action_id.CopyFrom(request.action_id)
-        kind = request.WhichOneof("spec")
-        if kind is None:
+        if request.WhichOneof("spec") is None:
             response.status.code = _INVALID_ARGUMENT
             response.status.message = "unsupported action spec type: <nil>"
             return response
-        action, spec = _recorded(request, kind, self._state.now())
+        action, spec = recorded(request, self._state.now())
         self._state.actions.create(action, spec, None)
         return response
 
@@ -101,7 +100,9 @@ def _record(state: State, events: Iterable[run_definition_pb2.ActionEvent]) -> N
             state.events.add(event)
 
 
-def _recorded(request: pb.RecordActionRequest, kind: str, now: int) -> tuple[Action, bytes]:
+def recorded(request: pb.RecordActionRequest, now: int) -> tuple[Action, bytes]:
+    """The row that a request to record an action makes, and its specification."""
+    kind = request.WhichOneof("spec")
     action = Action(
         *key_of(request.action_id),
         parent=request.parent,

@@ -26,6 +26,28 @@ def unfinished(database: Database) -> list[ActionKey]:
     return [ActionKey._make(row) for row in rows]
 
 
+def unfinished_children(database: Database, key: ActionKey) -> list[ActionKey]:
+    """Those of the tasks that an action has called that have not ended, in order of creation."""
+    rows = database.all(
+        "SELECT project, domain, run, name FROM action WHERE project = ? AND domain = ? AND run = ? AND parent = ?"
+        f" AND action_type = ? AND phase NOT IN ({_ENDS}) ORDER BY number",
+        (*key, run_definition_pb2.ACTION_TYPE_TASK),
+    )
+    return [ActionKey._make(row) for row in rows]
+
+
+def depth(database: Database, key: ActionKey) -> int:
+    """How many actions stand above one in its run; 0 for a root."""
+    above = database.one(
+        "WITH RECURSIVE above (name, parent, height) AS (SELECT name, parent, 0 FROM action WHERE project = ?1"
+        " AND domain = ?2 AND run = ?3 AND name = ?4 UNION SELECT action.name, action.parent, height + 1 FROM action,"
+        " above WHERE action.project = ?1 AND action.domain = ?2 AND action.run = ?3 AND action.name = above.parent"
+        " AND height < 1000) SELECT MAX(height) FROM above",
+        key,
+    )
+    return 0 if above is None else above[0] or 0
+
+
 def last_attempt(database: Database, key: ActionKey) -> Optional[tuple[int, frozenset[int]]]:
     """The last attempt that something was told of: its number and the phases that were told; None if none was."""
     rows = database.all(
