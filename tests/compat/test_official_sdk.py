@@ -22,7 +22,7 @@ from typing import Any, Callable, Literal, NamedTuple, Optional, Union
 import pytest
 
 from flyte_lite import Client
-from flyte_lite.devbox import Devbox
+from flyte_lite.devbox import Devbox, report
 from flyte_lite.errors import ActionAbortedError, RuntimeUserError
 from flyte_lite.io import Dir, File
 from flyte_lite.remote import Run
@@ -112,6 +112,14 @@ def box() -> Iterator[Devbox]:
         def chatty() -> None:
             for number in range(3):
                 print(f"line {number}|")
+
+        @box.task(name="greetings.slowly", version="v1")
+        def slowly(name: str) -> str:
+            report.log(f"<p>greeting {name}</p>", do_flush=True)
+            for number in range(5):
+                print(f"line {number}|", flush=True)
+                time.sleep(0.1)
+            return name
 
         @box.task(name="greetings.sleep", version="v1")
         def sleep(seconds: float) -> None:
@@ -472,6 +480,54 @@ def test_it_tails_the_logs_of_its_runs(official: Script) -> None:
     )
 
     assert [line.strip() for line in told["printed"].split("|") if line.strip()] == ["line 0", "line 1", "line 2"]
+
+
+def test_it_follows_the_log_of_a_run_and_reads_its_report(official: Script) -> None:
+    told = official(
+        """
+        run = flyte.run(Task.get("greetings.slowly", version="v1"), name="Ada")
+        told["lines"] = [line.strip() for line in run.get_logs()]
+        run.wait(quiet=True)
+        told["again"] = [line.strip() for line in run.get_logs(attempt=1)]
+        told["report"] = run.get_report()
+        try:
+            run.get_report(attempt=2)
+        except Exception as error:
+            told["no report"] = str(error)
+        """
+    )
+
+    assert told["lines"] == told["again"] == [f"line {number}|" for number in range(5)]
+    assert "<p>greeting Ada</p>" in told["report"]
+    assert told["no report"].startswith("attempt 2 not found for action [")
+
+
+def test_it_recovers_runs(client: Client, official: Script) -> None:
+    name = launched(client, "greetings.slowly", name="Ada").name
+
+    told = official(
+        """
+        ended(sys.argv[2])
+        for what, options in {
+            "recovered": {"recover": True},
+            "forced": {"recover": True, "force_rerun_actions": ["a0"]},
+            "run again": {},
+        }.items():
+            run = flyte.rerun(sys.argv[2], **options)
+            run.wait(quiet=True)
+            details = RunDetails.get(run.name)
+            relation = details.pb2.run_spec.relation
+            told[what] = (str(details.pb2.action.status.phase), relation.related_to.name, relation.relation_type,
+                run.outputs()[0])
+        """,
+        name,
+    )
+
+    assert told == {
+        "recovered": ("10", name, 2, "Ada"),
+        "forced": ("5", name, 2, "Ada"),
+        "run again": ("5", name, 1, "Ada"),
+    }
 
 
 def test_it_understands_the_errors_of_the_devbox(client: Client, official: Script) -> None:

@@ -7,13 +7,14 @@ from typing import NamedTuple
 CODE = "its error has a code"
 OWN_END = "it ends by itself"
 QUEUED_FIRST = "it is queued before it can be aborted"
+UNCHECKED = "its store takes any signature"
 
 
 class Difference(NamedTuple):
     """One way of being different.
 
     Attributes:
-        what: One of the three above.
+        what: One of those above.
         lives: Which lives; empty is all.
         reason: Why.
     """
@@ -40,6 +41,12 @@ DIFFERENCES = [
         ("abort_queued",),
         "The real server answers CreateRun before its executor knows of the run; here it is queued by then, so that an"
         " abort that comes at once finds it so.",
+    ),
+    Difference(
+        UNCHECKED,
+        ("report",),
+        "The store beside the recorded server was an emulator that checks nothing: an address that is signed for GET was"
+        " good for HEAD, too. S3 refuses that, and so does the devbox.",
     ),
 ]
 

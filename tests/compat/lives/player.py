@@ -10,9 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Optional
+from urllib.parse import urlsplit
 
 from connect_stream import Stream
-from life_differences import QUEUED_FIRST, meant
+from life_differences import QUEUED_FIRST, UNCHECKED, meant
 from telling import distinct, errors, lines, names_of, out_of_order, plain, shown
 
 SERVICES = {
@@ -86,7 +87,7 @@ class Watcher:
 
 def _batches(events: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
     batch: list[Mapping[str, Any]] = []
-    for event in (each for each in events if "call" in each):
+    for event in (each for each in events if "call" in each or "http" in each):
         if batch and event["ms"] - batch[-1]["ms"] >= ASKED_EVERY:
             yield batch
             batch = []
@@ -108,6 +109,7 @@ class Player:
         self._life = {**life, "saw_it_being_made": "ACTION_PHASE_INITIALIZING" in json.dumps(life)}
         self._runs = {name: f"r{secrets.token_hex(8)}" for name in ("run", "run2", "run3")}
         self._watchers: dict[str, Watcher] = {}
+        self._signed = ""
         self.asking = threading.Lock()
 
     def differences(self, until: Optional[Callable[[Mapping[str, Any]], bool]] = None) -> Iterator[str]:
@@ -124,11 +126,12 @@ class Player:
                 # What was done between two of the recorder's questions is done between two of ours.
                 with self.asking:
                     for event in batch:
-                        yield from self._play(event)
+                        yield from self._play(event) if "call" in event else self._fetch(event)
             for name, watcher in self._watchers.items():
                 self._until(watcher.ended)
                 watcher.close()
-                yield from self._lived(name, watcher, events[:cut], whole=cut == len(events))
+                if "details" in self._life:
+                    yield from self._lived(name, watcher, events[:cut], whole=cut == len(events))
             yield from self._afterwards([event for event in events[:cut] if "opened" in event])
         finally:
             for watcher in self._watchers.values():
@@ -160,10 +163,29 @@ class Player:
         expected, actual = self._plain(event["response"]), self._told(response)
         if (status, actual) != (event["status"], expected):
             yield f"{event['call']} at {event['ms']} ms answered {status} {shown(actual)}, not {shown(expected)}"
+        if status == 200 and event["call"] == "DataProxyService/CreateDownloadLink":
+            (self._signed,) = response["preSignedUrls"]["signedUrl"]
         if event["call"] == "RunService/CreateRun" and status == 200:
             name = event["request"]["runId"]["name"].strip("<>")
             if name not in self._watchers:
                 self._watchers[name] = Watcher(self, self._runs[name])
+
+    def _fetch(self, event: Mapping[str, Any]) -> Iterator[str]:
+        # At the address that was given last; how the recorded store wrote its headers is its own affair.
+        parts = urlsplit(self._signed)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=PATIENCE)
+        try:
+            connection.request(event["http"], f"{parts.path}?{parts.query}")
+            answer = connection.getresponse()
+            body, kind = answer.read(), answer.headers["Content-Type"]
+        finally:
+            connection.close()
+        told = (answer.status, kind, bool(body))
+        expected = (event["status"], event["response_headers"]["content-type"], bool(event["response_body"]))
+        if event["http"] == "HEAD" and meant(UNCHECKED, self._life["name"]):
+            expected = (403, "application/xml", False)
+        if told != expected:
+            yield f"{event['http']} of what was signed answered {told}, not {expected}"
 
     def _settle(self, event: Mapping[str, Any]) -> None:
         # What had ended there by then has to end here, too; what had not gets the time to begin.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Optional
 
-from flyte_lite.devbox import Devbox
+from flyte_lite.devbox import Devbox, report
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=timezone.utc)
 
@@ -90,6 +90,11 @@ def sleeper(seconds: float = 60.0) -> str:
     return f"slept {seconds}"
 
 
+def reporting(title: str = "Report") -> str:
+    report.log(f"<h1>{title}</h1>", do_flush=True)
+    return title
+
+
 def deploy(box: Devbox) -> None:
     """All of them, as version v1."""
     box.task(name="rig.hello", version="v1")(hello)
@@ -104,3 +109,4 @@ def deploy(box: Devbox) -> None:
     box.task(name="life.second_try", version="v1", retries=2)(second_try)
     box.task(name="rig.cached", version="v1", cache=True)(cached)
     box.task(name="rig.sleeper", version="v1")(sleeper)
+    box.task(name="rig.reporting", version="v1")(reporting)

@@ -14,7 +14,14 @@ from flyte_lite.devbox.state.objects import PREFIX
 # Phases in which a pod may or may not have been seen by the real executor, which looks now and then.
 _BEFORE = ("ACTION_PHASE_QUEUED", "ACTION_PHASE_INITIALIZING")
 _TIME = re.compile(r"<time:\d+>|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-_SHARD = re.compile(r"<storage>/(?:<shard>|[0-9a-z]{2})/flytesnacks/")
+_SHARD = re.compile(r"(<storage>|<s3>/flyte-data)/(?:<shard>|[0-9a-z]{2})/flytesnacks/")
+# Who signed an address where and when.
+_SIGNED = [
+    (re.compile(r"https?://[^/]+/flyte-data/"), "<s3>/flyte-data/"),
+    (re.compile(r"(X-Amz-Credential)=[a-z]+%2F(?:<amz-day>|\d{8})"), r"\1=<signer>%2F<amz-day>"),
+    (re.compile(r"(X-Amz-Date)=(?:<amz-date>|\d{8}T\d{6}Z)"), r"\1=<amz-date>"),
+    (re.compile(r"(X-Amz-Signature)=(?:<signature>|[0-9a-f]{64})"), r"\1=<signature>"),
+]
 # What the real executor says in the moment in which a pod was made and nothing is known of it; often missed.
 _PENDING = "Demistify Pending"
 _MAKING = "[|ContainerCreating]: |"
@@ -52,8 +59,10 @@ def _text(text: str, names: Mapping[str, str], life: Mapping[str, Any]) -> Any:
         text = text.replace(stands_for, f"<{name}>")
     if not life["saw_it_being_made"] and text == "ACTION_PHASE_INITIALIZING":
         return "ACTION_PHASE_QUEUED"
+    for pattern, plainly in _SIGNED:
+        text = pattern.sub(plainly, text)
     # Go's own writing of messages holds one blank or two, as it pleases.
-    return _SHARD.sub("<storage>/<shard>/flytesnacks/", _TIME.sub("<time>", text.replace("  ", " ")))
+    return _SHARD.sub(r"\1/<shard>/flytesnacks/", _TIME.sub("<time>", text.replace("  ", " ")))
 
 
 def _message(message: dict[str, Any], hidden: Sequence[str]) -> Any:

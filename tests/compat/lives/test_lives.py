@@ -15,7 +15,7 @@ from rig import deploy
 from flyte_lite.devbox import Devbox
 
 LIVES: list[Mapping[str, Any]] = json.loads(Path(__file__).with_name("lives.json").read_text())["lives"]
-NOT_SERVED = ("DataProxyService/CreateUploadLocation", "DataProxyService/CreateDownloadLink")
+NOT_SERVED = ("DataProxyService/CreateUploadLocation",)
 
 
 def applies(life: Mapping[str, Any]) -> bool:
@@ -69,5 +69,5 @@ def test_it_is_told_as_by_the_real_server(life: Mapping[str, Any], request: pyte
 
 def test_enough_lives_are_played() -> None:
     """The rule leaves out what it is meant to, and no more."""
-    assert len(PLAYED) >= 19
+    assert len(PLAYED) >= 21
     assert {life for each in DIFFERENCES for life in each.lives} <= {life["name"] for life in PLAYED}
