@@ -45,8 +45,8 @@ DIFFERENCES = [
     Difference(
         UNCHECKED,
         ("report",),
-        "The store beside the recorded server was an emulator that checks nothing: an address that is signed for GET was"
-        " good for HEAD, too. S3 refuses that, and so does the devbox.",
+        "The store beside the recorded server was an emulator that checks nothing: an address that is signed for GET"
+        " was good for HEAD, too. S3 refuses that, and so does the devbox.",
     ),
 ]
 
