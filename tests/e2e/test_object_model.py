@@ -51,7 +51,7 @@ def test_a_run(finished: str) -> None:
     assert run.phase is ActionPhase.SUCCEEDED
     assert run.raw_phase == 5
     assert run.done()
-    assert run.pb2.labels == {"team": "ml"}
+    assert dict(run.pb2.labels) == {"team": "ml"}
     assert run.to_dict()["action"]["status"]["phase"] == "ACTION_PHASE_SUCCEEDED"
     assert json.loads(run.to_json()) == run.to_dict()
 
