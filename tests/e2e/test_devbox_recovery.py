@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from devbox_client import Client
@@ -11,7 +12,7 @@ from flyte_lite.devbox import Devbox
 from flyte_lite.idl.flyteidl2.common import phase_pb2
 from flyte_lite.idl.flyteidl2.common import run_pb2 as common_run_pb2
 from flyte_lite.idl.flyteidl2.task import run_pb2
-from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
+from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 
 SUCCEEDED, FAILED, RECOVERED = (
     phase_pb2.ACTION_PHASE_SUCCEEDED,
@@ -30,6 +31,16 @@ def client() -> Iterator[Client]:
             if n < 0:
                 raise ValueError("negative")
             return 2 * n
+
+        @box.task(name="recovery.step", version="v1")
+        def step(n: int, gate: str) -> int:
+            if n == 2 and not Path(gate).exists():
+                raise ValueError("too early")
+            return n
+
+        @box.task(name="recovery.whole", version="v1")
+        def whole(gate: str) -> int:
+            return step(1, gate) + step(2, gate)
 
         yield Client(box)
 
@@ -100,3 +111,31 @@ def test_a_rerun_runs_and_tells_of_what(client: Client) -> None:
     assert again.status.phase == SUCCEEDED
     assert again.metadata.relation.relation_type == common_run_pb2.RELATION_TYPE_RERUN
     assert not again.metadata.HasField("recovered_from")
+
+
+def children(client: Client, run: str) -> dict[str, run_definition_pb2.Action]:
+    request = run_service_pb2.ListActionsRequest()
+    request.run_id.project, request.run_id.domain, request.run_id.name = "flytesnacks", "development", run
+    response = client.call("workflow.RunService/ListActions", request, run_service_pb2.ListActionsResponse)
+    return {action.id.name: action for action in response.actions if action.id.name != "a0"}
+
+
+def test_of_a_run_that_failed_only_what_failed_is_run_again(client: Client, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    first = client.run("recovery.whole", gate=str(gate))
+    assert first.status.phase == FAILED
+    done, failed = sorted(children(client, first.id.run.name).values(), key=lambda each: each.status.phase)
+    assert (done.status.phase, failed.status.phase) == (SUCCEEDED, FAILED)
+    gate.touch()
+
+    again = client.run("recovery.whole", spec(first.id.run.name), gate=str(gate))
+
+    assert again.status.phase == SUCCEEDED
+    assert client.outputs(again) == {"o0": 3}
+    phases = {name: child.status.phase for name, child in children(client, again.id.run.name).items()}
+    assert phases == {done.id.name: RECOVERED, failed.id.name: SUCCEEDED}
+
+    forced = client.run("recovery.whole", spec(first.id.run.name, forced=[done.id.name]), gate=str(gate))
+
+    assert client.outputs(forced) == {"o0": 3}
+    assert {child.status.phase for child in children(client, forced.id.run.name).values()} == {SUCCEEDED}
