@@ -19,6 +19,11 @@ SAID = {
     "channel.py": ["hello Ada", "project flytesnacks", "asked 1 time to make a run"],
     "deadlines_and_cancel.py": ["gave up waiting for run", "another thread ended the wait", "is aborted"],
     "first_run.py": ["started r", "it says: hello Ada"],
+    "failing_step.py": [
+        "is failed: ValueError",
+        "  orders.total failed\n  orders.parse succeeded\n",
+        "orders.parse failed with {'line': 'three'}: invalid literal for int() with base 10: 'three'",
+    ],
     "follow_logs.py": ["it says: counted 0\nit says: counted 1\n", "+00:00] counted 3"],
     "inputs_and_errors.py": [
         "- a is missing (float)",
@@ -29,6 +34,12 @@ SAID = {
         "Traceback (most recent call last)",
     ],
     "override_resources.py": ["0.25 on the larger machine"],
+    "rerun.py": [
+        "the first is failed",
+        "recovered: 100 orders on day 1",
+        "orders.fetch recovered",
+        "again: 200 orders on day 2",
+    ],
     "rich_values.py": [
         "as a record: 16 90.0",
         "as a class: Config(size=<Size.LARGE: 'large'>",
