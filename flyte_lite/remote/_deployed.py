@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Optional
+from typing import Any, Generic, Optional, TypeVar
 
 from flyte_lite._clock import Deadline
 from flyte_lite._rpc.method import Method
@@ -11,6 +11,7 @@ from flyte_lite._session import Session
 from flyte_lite.errors import CallError, NotFoundError, RemoteTaskNotFoundError
 from flyte_lite.idl.flyteidl2.common import identifier_pb2, list_pb2
 from flyte_lite.idl.flyteidl2.task import task_definition_pb2, task_service_pb2
+from flyte_lite.remote._base import Resource
 
 _GET_TASK_DETAILS: Method[task_service_pb2.GetTaskDetailsRequest, task_service_pb2.GetTaskDetailsResponse] = Method(
     task_service_pb2, "TaskService", "GetTaskDetails"
@@ -22,7 +23,51 @@ _LIST_VERSIONS: Method[task_service_pb2.ListVersionsRequest, task_service_pb2.Li
     task_service_pb2, "TaskService", "ListVersions"
 )
 
+D = TypeVar("D", bound="Resource[task_definition_pb2.TaskDetails]")
+
 _MOST_NAMES = 200
+
+
+class Lookup(Generic[D]):
+    """Looks a task up: what a `LazyEntity` stands for.
+
+    Args:
+        of: The class to make.
+        session: Whom to ask; None is the default of then.
+        place: Organization, project and domain.
+        name: Full name.
+        version: None is the newest.
+    """
+
+    def __init__(
+        self,
+        of: type[D],
+        session: Optional[Session],
+        place: tuple[str, str, str],
+        name: str,
+        version: Optional[str],
+    ) -> None:
+        self._session = session
+        self._what = (of._plain or of, place, name, version)
+
+    def __call__(self, deadline: Optional[Deadline]) -> D:
+        of, (org, project, domain), name, version = self._what
+        session = self._session or of._current()
+        place = identifier_pb2.ProjectIdentifier(organization=org, name=project, domain=domain)
+        return of._make(find(session, place, name, version, deadline or session.deadline()), session)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Lookup) and self._what == other._what
+
+    __hash__ = None  # type: ignore[assignment]  # nobody looks for one
+
+    def __deepcopy__(self, memo: object) -> Lookup[D]:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The session stays behind, as that of every object does.
+        of, *rest = self._what
+        return Lookup, (of, None, *rest)
 
 
 def find(

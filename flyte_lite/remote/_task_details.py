@@ -63,8 +63,7 @@ class LazyEntity:
         """
         from flyte_lite.remote._overrides import Overrides
 
-        overrides = Overrides.of(self.name, changes)
-        return LazyEntity(self.name, lambda deadline: self._fetch_by(deadline)._overridden_by(overrides))
+        return LazyEntity(self.name, _Overridden(self, Overrides.of(self.name, changes)))
 
     def __getattr__(self, name: str) -> Any:
         # Only what TaskDetails has is worth a call; copy, pickle and inspect ask for much else.
@@ -77,8 +76,32 @@ class LazyEntity:
             f"task {self.name} runs on the server, so it can't be called here; use flyte_lite.run(task, ...)"
         )
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LazyEntity):
+            return NotImplemented
+        return (self.name, self._getter) == (other.name, other._getter)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     def __repr__(self) -> str:
         return repr(self._found) if self._found is not None else f"LazyEntity(name={self.name})"
+
+
+class _Overridden:
+    """Looks a task up and says some of it otherwise."""
+
+    def __init__(self, task: LazyEntity, overrides: Overrides) -> None:
+        self._task = task
+        self._overrides = overrides
+
+    def __call__(self, deadline: Optional[Deadline]) -> TaskDetails:
+        return self._task._fetch_by(deadline)._overridden_by(self._overrides)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Overridden) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]  # nobody looks for one
 
 
 class TaskDetails(Resource["task_definition_pb2.TaskDetails"]):
@@ -93,6 +116,7 @@ class TaskDetails(Resource["task_definition_pb2.TaskDetails"]):
 
     _message = "flyteidl2.task.TaskDetails"
     _shown = ("name", "version")
+    _kept = _compared = ("max_inline_io_bytes", "overriden_queue", "overridden")
 
     def __init__(
         self,
@@ -158,11 +182,8 @@ class TaskDetails(Resource["task_definition_pb2.TaskDetails"]):
         if auto_version not in (None, "latest"):
             raise ValueError(f'auto_version is {auto_version!r}; the only one known here is "latest"')
         place = session.scope.project_id(project, domain)
-
-        def getter(deadline: Optional[Deadline]) -> TaskDetails:
-            return cls._make(_deployed.find(session, place, name, version, deadline or session.deadline()), session)
-
-        return LazyEntity(name, getter)
+        where = (place.organization, place.name, place.domain)
+        return LazyEntity(name, _deployed.Lookup(cls, session, where, name, version))
 
     @property
     def name(self) -> str:
@@ -326,10 +347,6 @@ class TaskDetails(Resource["task_definition_pb2.TaskDetails"]):
         if overrides.max_inline_io_bytes is not None:
             made.max_inline_io_bytes = overrides.max_inline_io_bytes
         return made
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        said = ("max_inline_io_bytes", "overriden_queue", "overridden")
-        return (*super().__reduce__(), {name: getattr(self, name) for name in said})
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RemoteTaskUsageError(

@@ -11,14 +11,17 @@ import pytest
 from fakes import FakeChannel
 
 from flyte_lite import _session, remote
-from flyte_lite.idl.flyteidl2.task import task_definition_pb2
+from flyte_lite.errors import NotInitializedError
+from flyte_lite.idl.flyteidl2.task import task_definition_pb2, task_service_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
 from flyte_lite.remote import (
     Action,
     ActionDetails,
+    LazyEntity,
     Run,
     RunDetails,
     Task,
+    TaskDetails,
 )
 from flyte_lite.remote._base import Resource
 
@@ -226,3 +229,73 @@ def test_what_differs_beside_the_message_is_not_equal() -> None:
     assert first == other
     other.queue = "two"
     assert first != other
+
+
+# A task that was not looked up yet.
+
+
+def deployed(channel: FakeChannel) -> FakeChannel:
+    answer = task_service_pb2.GetTaskDetailsResponse(details=task(task_definition_pb2.TaskDetails(), "env.task"))
+    return channel.on("TaskService/GetTaskDetails", answer)
+
+
+def lazy(channel: FakeChannel, version: str = "v1") -> LazyEntity:
+    return Task.bind(channel.session()).get("env.task", version=version)
+
+
+def test_a_task_to_look_up_is_equal_by_what_it_asks_for() -> None:
+    assert lazy(FakeChannel()) == lazy(FakeChannel())
+    assert hash(lazy(FakeChannel())) == hash(lazy(FakeChannel()))
+    assert lazy(FakeChannel()) != lazy(FakeChannel(), "v2")
+    assert lazy(FakeChannel()) != "env.task"
+    assert lazy(FakeChannel()).override(queue="q") == lazy(FakeChannel()).override(queue="q")
+    assert lazy(FakeChannel()).override(queue="q") != lazy(FakeChannel())
+
+
+@pytest.mark.parametrize("remake", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])
+def test_the_copy_of_a_task_to_look_up_asks_the_same_server(remake: Callable[[Any], Any]) -> None:
+    channel = deployed(FakeChannel())
+
+    again = remake(lazy(channel).override(queue="q"))
+
+    assert channel.calls == []
+    assert again.queue == "q"
+    assert len(channel.asked("TaskService/GetTaskDetails")) == 1
+
+
+def test_a_pickled_task_to_look_up_asks_the_default_server_for_the_same() -> None:
+    first = lazy(FakeChannel()).override(short_name="other")
+
+    again = pickle.loads(pickle.dumps(first))
+
+    assert again == first
+    with pytest.raises(NotInitializedError):
+        again.fetch()
+    channel = deployed(FakeChannel())
+    _session.set_default(channel.session())
+    assert again.version == "v1"
+    assert again.fetch().overridden
+    (asked,) = channel.asked("TaskService/GetTaskDetails")
+    assert (asked.task_id.project, asked.task_id.domain, asked.task_id.name) == ("p", "d", "env.task")
+    _session.set_default(None)
+
+
+def test_what_was_found_is_pickled_with_it() -> None:
+    first = lazy(deployed(FakeChannel()))
+    first.fetch()
+
+    again = pickle.loads(pickle.dumps(first))
+
+    assert again.fetch() == first.fetch()
+    assert repr(again) == "TaskDetails(name=env.task, version=v1)"
+
+
+def test_an_overridden_task_is_another_and_stays_so_in_a_pickle() -> None:
+    plain = TaskDetails(MAKE["TaskDetails"]("one"))
+
+    changed = plain.override(queue="q")
+
+    assert changed.pb2 == plain.pb2
+    assert changed != plain
+    assert pickle.loads(pickle.dumps(changed)) == changed
+    assert copy.copy(changed).queue == "q"
