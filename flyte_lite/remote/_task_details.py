@@ -85,7 +85,7 @@ class LazyEntity:
         return hash(self.name)
 
     def __repr__(self) -> str:
-        return repr(self._found) if self._found is not None else f"LazyEntity(name={self.name})"
+        return repr(self._found) if self._found is not None else f"{type(self).__name__}(name={self.name})"
 
 
 class _Overridden:

@@ -235,3 +235,13 @@ def test_runs_compare_copy_and_pickle() -> None:
     assert Run("r1") == pickle.loads(pickle.dumps(Run("r1"))) != Run("r2")
     with pytest.raises(TypeError, match="unhashable"):
         hash(run)
+
+
+def test_tasks_compare_copy_and_pickle() -> None:
+    default(FakeChannel())
+    task, same, other = Task.get(name="a.b"), Task("a.b"), Task.get("p/d/a.c")
+
+    for copied in (same, copy.copy(task), copy.deepcopy(task), pickle.loads(pickle.dumps(task))):
+        assert type(copied) is Task
+        assert task == copied != other
+        assert repr(copied) == "Task(name=a.b)"
