@@ -116,3 +116,15 @@ class Record:
     def _uri(self, attempt: int, file: str) -> str:
         shard = hashlib.sha256("/".join(self._key).encode()).hexdigest()[:2]
         return "/".join([self._prefix, shard, *self._key, str(attempt), file])
+
+
+def began_at(state: State, key: ActionKey, attempt: int) -> Optional[int]:
+    """When the process of an attempt began, as it was told; None if it was not."""
+    starts = [
+        container.process.container_start_time.ToMicroseconds()
+        for event in state.events.of(key)
+        if event.attempt == attempt
+        for pod in event.log_context.pods
+        for container in pod.containers
+    ]
+    return starts[-1] if starts else None

@@ -17,7 +17,7 @@ from flyte_lite.devbox.children import Children, Executor
 from flyte_lite.devbox.failure import Failure, failure_of, past_deadline, ran_too_long, stopped, waited_too_long
 from flyte_lite.devbox.limits import Limits
 from flyte_lite.devbox.process import Ending, Job, WorkerProcess
-from flyte_lite.devbox.record import Record
+from flyte_lite.devbox.record import Record, began_at
 from flyte_lite.devbox.recovery import recovered_from
 from flyte_lite.devbox.restart import Restart, restart
 from flyte_lite.devbox.state.actions import TERMINAL
@@ -110,7 +110,8 @@ class Undertaking:
         retries = self._template.metadata.retries.retries
         what = restart(self._action.phase, self._attempt, self._told, retries)
         if what is Restart.FAIL:
-            self._fail(stopped(self._attempt))
+            # With its process, though that is gone: what it wrote is still there to be read.
+            self._fail(stopped(self._attempt), began_at(self._state, self.key, self._attempt))
         elif what is Restart.ABORT:
             self._tell_aborted()
         elif what is Restart.REPEAT:

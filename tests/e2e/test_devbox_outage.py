@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from devbox_client import Client, tell, wait_for
-from devbox_tail import Tail, tail
+from devbox_tail import tail
 
 from flyte_lite.devbox import Devbox
 from flyte_lite.idl.flyteidl2.common import phase_pb2
 
 P = phase_pb2
-RUNNING, SUCCEEDED = P.ACTION_PHASE_RUNNING, P.ACTION_PHASE_SUCCEEDED
+RUNNING, SUCCEEDED, FAILED = P.ACTION_PHASE_RUNNING, P.ACTION_PHASE_SUCCEEDED, P.ACTION_PHASE_FAILED
 
 
 def declare(box: Devbox) -> Client:
@@ -31,6 +31,11 @@ def declare(box: Devbox) -> Client:
             elif (Path(folder) / "end").exists():
                 return number
             time.sleep(0.005)
+
+    @box.task(name="outage.once", version="v1")
+    def once() -> None:
+        print("it begins", flush=True)
+        time.sleep(60)
 
     return Client(box)
 
@@ -119,4 +124,19 @@ def test_a_devbox_that_was_closed_repeats_the_attempt_and_its_log(tmp_path: Path
         (files / "end").touch()
         assert second.wait_for_end() == "ended"
         assert client.until(run, SUCCEEDED).status.attempts == 2
-    assert isinstance(second, Tail)
+
+
+def test_the_log_of_an_attempt_that_a_stop_has_ended_can_be_read(tmp_path: Path) -> None:
+    with Devbox(state=tmp_path) as box:
+        client = declare(box)
+        run = client.create("outage.once")
+        reader = tail(client, run)
+        assert reader.wait(1) == ["it begins"]
+    assert reader.wait_for_end() == "dropped"
+
+    with Devbox(state=tmp_path) as box:
+        client = Client(box)
+        assert client.until(run, FAILED).error_info.message == "the devbox stopped while attempt 1 ran"
+        reader = tail(client, run)
+        assert reader.wait_for_end() == "ended"
+        assert reader.lines() == ["it begins"]
