@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 from flyte_lite import _literals
 from flyte_lite.devbox import Devbox
-from flyte_lite.idl.flyteidl2.common import phase_pb2
+from flyte_lite.idl.flyteidl2.common import list_pb2, phase_pb2
 from flyte_lite.idl.flyteidl2.core import types_pb2
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
 from flyte_lite.idl.flyteidl2.task import run_pb2
@@ -67,10 +67,34 @@ class Client:
         details: run_definition_pb2.ActionDetails = response.details.action
         return details
 
-    def until(self, run: str, *phases: int) -> run_definition_pb2.ActionDetails:
+    def step(self, run: str, name: str) -> run_definition_pb2.ActionDetails:
+        request = run_service_pb2.GetActionDetailsRequest()
+        request.action_id.run.project, request.action_id.run.domain = "flytesnacks", "development"
+        request.action_id.run.name, request.action_id.name = run, name
+        response = self.call("workflow.RunService/GetActionDetails", request, run_service_pb2.GetActionDetailsResponse)
+        details: run_definition_pb2.ActionDetails = response.details
+        return details
+
+    def children(self, run: str, parent: str = "a0") -> list[run_definition_pb2.ActionDetails]:
+        """What an action has called, as it was created."""
+        request = run_service_pb2.ListActionsRequest()
+        request.run_id.project, request.run_id.domain, request.run_id.name = "flytesnacks", "development", run
+        request.request.limit = 200
+        sort = request.request.sort_by_fields.add(key="created_at")
+        sort.direction = list_pb2.Sort.ASCENDING
+        actions = []
+        while True:
+            listed = self.call("workflow.RunService/ListActions", request, run_service_pb2.ListActionsResponse)
+            actions += listed.actions
+            if not listed.token:
+                break
+            request.request.token = listed.token
+        return [self.step(run, each.id.name) for each in actions if each.metadata.parent == parent]
+
+    def until(self, run: str, *phases: int, name: str = "a0") -> run_definition_pb2.ActionDetails:
         end = time.monotonic() + PATIENCE
         while True:
-            action = self.action(run)
+            action = self.step(run, name)
             if action.status.phase in phases:
                 return action
             assert time.monotonic() < end, f"{action}\n{self.box.logs(run)}"
@@ -92,6 +116,12 @@ class Client:
             literal.name: _literals.from_literal(literal.value, kinds[literal.name])
             for literal in response.outputs.literals
         }
+
+    def abort_action(self, run: str, name: str) -> None:
+        request = run_service_pb2.AbortActionRequest()
+        request.action_id.run.project, request.action_id.run.domain = "flytesnacks", "development"
+        request.action_id.run.name, request.action_id.name = run, name
+        self.call("workflow.RunService/AbortAction", request, run_service_pb2.AbortActionResponse)
 
     def abort(self, run: str, reason: Optional[str] = None) -> None:
         request = run_service_pb2.AbortRunRequest(reason=reason)
