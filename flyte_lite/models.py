@@ -10,8 +10,9 @@ from flyte_lite._clock import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
+    from pathlib import Path
 
-__all__ = ["ActionPhase", "NativeInterface", "PhaseTransitionInfo"]
+__all__ = ["ActionPhase", "CodeBundle", "NativeInterface", "PhaseTransitionInfo"]
 
 
 class ActionPhase(str, enum.Enum):
@@ -136,6 +137,79 @@ class PhaseTransitionInfo:
     def __repr__(self) -> str:
         end = f"{self.end_time:%H:%M:%S.%f}" if self.end_time else "now"
         return f"PhaseTransitionInfo({self.phase}: {self.start_time:%Y-%m-%d %H:%M:%S.%f} to {end})"
+
+
+class CodeBundle:
+    """Where the code of a task lies; it does not change.
+
+    Args:
+        computed_version: Of the code; "" if it is not known.
+        destination: Where tasks unpack it.
+        tgz: Address of the packed files.
+        pkl: Address of a pickled function, in place of those.
+        downloaded_path: Where it was unpacked; None if it was not.
+        files: What is in it; None if that is not known.
+
+    Raises:
+        ValueError: There is neither `tgz` nor `pkl`.
+    """
+
+    __slots__ = ("computed_version", "destination", "downloaded_path", "files", "pkl", "tgz")
+
+    computed_version: str
+    destination: str
+    tgz: Optional[str]
+    pkl: Optional[str]
+    downloaded_path: Optional[Path]
+    files: Optional[list[str]]
+
+    def __init__(
+        self,
+        *,
+        computed_version: str,
+        destination: str = ".",
+        tgz: Optional[str] = None,
+        pkl: Optional[str] = None,
+        downloaded_path: Optional[Path] = None,
+        files: Optional[list[str]] = None,
+    ) -> None:
+        if tgz is None and pkl is None:
+            raise ValueError("a CodeBundle needs tgz= or pkl=, the address of the code")
+        values = (computed_version, destination, tgz, pkl, downloaded_path, files)
+        for name, value in zip(_BUNDLE, values):
+            object.__setattr__(self, name, value)
+
+    def with_downloaded_path(self, path: Path) -> CodeBundle:
+        """The same bundle, unpacked there."""
+        return CodeBundle(**{**self._values(), "downloaded_path": path})
+
+    def _values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _BUNDLE}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a CodeBundle does not change, so {name} can't be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a CodeBundle does not change, so {name} can't be deleted")
+
+    def __eq__(self, other: object) -> bool:
+        return self._values() == other._values() if isinstance(other, CodeBundle) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.computed_version, self.destination, self.tgz, self.pkl, self.downloaded_path))
+
+    def __repr__(self) -> str:
+        return f"CodeBundle({', '.join(f'{name}={value!r}' for name, value in self._values().items())})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _bundle, (self._values(),)
+
+
+_BUNDLE = ("computed_version", "destination", "tgz", "pkl", "downloaded_path", "files")
+
+
+def _bundle(values: Mapping[str, Any]) -> CodeBundle:
+    return CodeBundle(**values)
 
 
 class NativeInterface:

@@ -45,6 +45,7 @@ class FakeChannel:
         attempts: What replies say.
         deadline: That of the last call.
         idles: What each stream was allowed to be idle, in seconds.
+        transport: None, unless a test puts one there.
     """
 
     def __init__(self, clock: Optional[FakeClock] = None) -> None:
@@ -54,6 +55,7 @@ class FakeChannel:
         self.attempts = 1
         self.deadline = Deadline(self.clock, None)
         self.idles: list[Optional[float]] = []
+        self.transport: Any = None
         self.calls: list[tuple[str, Any]] = []
         self.others: dict[str, FakeChannel] = {}
         self._answers: dict[str, list[Answer]] = {}

@@ -106,6 +106,15 @@ class SessionTransport(Transport):
                 raise
             return error.response  # a hook does not like the status; what it means is in the answer
 
+    def for_strangers(self) -> Transport:
+        """The same adapters, proxies and roots, without what says who calls: headers, auth, cookies, certificate."""
+        bare = requests.Session()
+        bare.adapters = self._session.adapters
+        bare.proxies, bare.verify = self._session.proxies, self._session.verify
+        bare.trust_env = self._session.trust_env
+        bare.auth = _nobody  # without one, requests would look into netrc
+        return SessionTransport(bare)
+
     def close(self) -> None:
         """Nothing: whoever made the session closes it."""
 
@@ -116,6 +125,10 @@ class SessionTransport(Transport):
             for adapter in self._session.adapters.values():
                 if isinstance(adapter, requests.adapters.HTTPAdapter):
                     adapter.close()  # this process's descriptors only; it can be used again
+
+
+def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _joined(headers: Headers) -> dict[str, str]:

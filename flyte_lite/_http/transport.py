@@ -157,6 +157,10 @@ class Transport:
             keep = whole and answer.keeps and answer.status != 101
             return SocketAnswer(exchange, pool, answer, body_of(method, answer), rest, keep)
 
+    def for_strangers(self) -> Transport:
+        """The way to servers that must not learn who calls, such as object stores: nothing is added to a request."""
+        return self
+
     def close(self) -> None:
         """Close idle connections; the transport can be used again."""
         with self._lock:

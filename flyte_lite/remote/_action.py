@@ -12,6 +12,7 @@ from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from flyte_lite.remote import _lists
 from flyte_lite.remote._action_details import ROOT, ActionDetails, Step, get_details, summary
+from flyte_lite.remote._artifacts import HasArtifacts
 from flyte_lite.remote._filters import Phases, SortBy, TimeFilter
 from flyte_lite.remote._logs import HasLogs
 from flyte_lite.remote._watching import Watched
@@ -28,7 +29,7 @@ _ABORT_ACTION: Method[run_service_pb2.AbortActionRequest, run_service_pb2.AbortA
 )
 
 
-class Action(Watched, HasLogs, Step["run_definition_pb2.Action"]):
+class Action(Watched, HasLogs, HasArtifacts, Step["run_definition_pb2.Action"]):
     """A step of a run.
 
     Attributes:

@@ -14,9 +14,10 @@ from flyte_lite.idl.flyteidl2.common import identifier_pb2, run_pb2
 from flyte_lite.idl.flyteidl2.core import interface_pb2
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
-from flyte_lite.models import ActionPhase
+from flyte_lite.models import ActionPhase, CodeBundle
 from flyte_lite.remote import _data
 from flyte_lite.remote._base import Resource
+from flyte_lite.remote._code import bundle_of
 from flyte_lite.remote._failures import failure_of
 from flyte_lite.remote._times import HasTimes
 from flyte_lite.remote._waiting import PATIENCE, Patience, Poll, check_lengths
@@ -268,6 +269,11 @@ class ActionDetails(_data.HasData, HasTimes, Step["run_definition_pb2.ActionDeta
     def abort_info(self) -> Optional[run_definition_pb2.AbortInfo]:
         """Why it was aborted; None if it was not."""
         return self.pb2.abort_info if self.pb2.HasField("abort_info") else None
+
+    @property
+    def code_bundle(self) -> Optional[CodeBundle]:
+        """Where the code lies that it runs from; None if it is in its image."""
+        return bundle_of(self.pb2.task)
 
     def interface(self) -> interface_pb2.TypedInterface:
         """What the action takes and gives; empty if it has no specification."""

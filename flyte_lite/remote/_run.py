@@ -12,10 +12,11 @@ from flyte_lite._session import Session
 from flyte_lite.errors import NotFoundError
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
-from flyte_lite.models import ActionPhase
+from flyte_lite.models import ActionPhase, CodeBundle
 from flyte_lite.remote import _action_details, _first_failure, _lists
 from flyte_lite.remote._action import Action
 from flyte_lite.remote._action_details import ActionDetails
+from flyte_lite.remote._artifacts import HasArtifacts
 from flyte_lite.remote._base import Resource
 from flyte_lite.remote._data import HasData, Held
 from flyte_lite.remote._filters import Phases, SortBy, TimeFilter
@@ -37,7 +38,7 @@ _ABORT_RUN: Method[run_service_pb2.AbortRunRequest, run_service_pb2.AbortRunResp
 )
 
 
-class Run(HasData, Watched, HasRunLog, Resource["run_definition_pb2.Run"]):
+class Run(HasData, Watched, HasRunLog, HasArtifacts, Resource["run_definition_pb2.Run"]):
     """A run of a task.
 
     Attributes:
@@ -224,6 +225,14 @@ class Run(HasData, Watched, HasRunLog, Resource["run_definition_pb2.Run"]):
             self._details = RunDetails(get_details(session, self.pb2.action.id.run, deadline), session)
             self.pb2.action.CopyFrom(_action_details.summary(self._details.pb2.action))
         return self._details
+
+    def code_bundle(self) -> Optional[CodeBundle]:
+        """Where the code lies that the run's root action runs from; None if it is in its image.
+
+        RPC:
+            flyteidl2.workflow.RunService/GetRunDetails
+        """
+        return self._details_by(self._session.deadline()).action_details.code_bundle
 
     def _inputs_by(self, deadline: Deadline) -> Held:
         return self._details_by(deadline).action_details._inputs_by(deadline)

@@ -23,7 +23,7 @@ PUBLIC = {
     "flyte_lite.config": "Config Endpoint",
     "flyte_lite.devbox": "Devbox task",
     "flyte_lite.io": "DataFrame Dir File",
-    "flyte_lite.models": "ActionPhase NativeInterface PhaseTransitionInfo",
+    "flyte_lite.models": "ActionPhase CodeBundle NativeInterface PhaseTransitionInfo",
     "flyte_lite.notify": "Email NamedDelivery NamedRule Notification Slack Teams Webhook",
     "flyte_lite.policies": "Backoff Cache CachePolicy RetryStrategy Timeout",
     "flyte_lite.remote": "Action ActionDetails ActionInputs ActionOutputs LazyEntity Run RunDetails Task TaskDetails "
