@@ -56,6 +56,11 @@ class Notification(NamedTuple):
     webhook: Optional[WebhookDeliveryTemplate]
     email: Optional[EmailDeliveryTemplate]
 
+    def __repr__(self) -> str:
+        """Without what would be sent, and where to: that may hold secrets."""
+        ways = [name for name in ("rule_name", "delivery_name", "webhook", "email") if getattr(self, name)]
+        return f"<Notification: run {self.run_name!r} {self.phase}, by {' and '.join(ways) or 'nothing'}>"
+
 
 def recorded(state: State) -> list[Notification]:
     """Those of all runs, oldest first."""

@@ -165,6 +165,18 @@ def test_what_is_stored_on_a_server_has_a_name_only(box: Services) -> None:
     ]
 
 
+def test_they_are_shown_without_what_is_sent(box: Services) -> None:
+    create(box, hook(SUCCEEDED, url="https://secret.example", body_template="secret"))
+    create(box, hook(SUCCEEDED), "r2")
+    for run in ("r1", "r2"):
+        box.tell(SUCCEEDED, run=run)
+
+    assert [repr(one) for one in told(box)] == [
+        "<Notification: run 'r1' SUCCEEDED, by webhook>",
+        "<Notification: run 'r2' SUCCEEDED, by nothing>",
+    ]
+
+
 def test_they_outlive_a_restart(tmp_path: Path) -> None:
     state = State(folder=tmp_path)
     box = Services(state=state)
