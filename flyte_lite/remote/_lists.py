@@ -17,7 +17,7 @@ from flyte_lite.remote._list_request import listing, microseconds_of
 
 _log = logging.getLogger("flyte_lite")
 
-_LIST_RUNS: Method[run_service_pb2.ListRunsRequest, run_service_pb2.ListRunsResponse] = Method(
+LIST_RUNS: Method[run_service_pb2.ListRunsRequest, run_service_pb2.ListRunsResponse] = Method(
     run_service_pb2, "RunService", "ListRuns"
 )
 _LIST_ACTIONS: Method[run_service_pb2.ListActionsRequest, run_service_pb2.ListActionsResponse] = Method(
@@ -56,11 +56,13 @@ def runs(
     with_label_keys: Optional[Iterable[str]],
     paused_actions_only: bool,
     labels_of: Labels,
+    deadline: Optional[Deadline] = None,
 ) -> Iterator[run_definition_pb2.Run]:
     """The runs of a project; see `Run.listall`.
 
     Args:
         labels_of: Finds out the labels of a run whose row may not show them.
+        deadline: Of the whole list; None gives each page the session's timeout.
     """
     conditions: list[Condition[Any]] = phases(in_phase, lambda run: run.action.status.phase)
     if task_name:
@@ -79,7 +81,7 @@ def runs(
 
     def send(request: list_pb2.ListRequest, deadline: Deadline) -> tuple[Sequence[run_definition_pb2.Run], str]:
         answer = session.call(
-            _LIST_RUNS,
+            LIST_RUNS,
             run_service_pb2.ListRunsRequest(
                 request=request, project_id=place, paused_actions_only=bool(paused_actions_only)
             ),
@@ -97,6 +99,7 @@ def runs(
         limit=limit,
         key=lambda run: run.action.id.run.name,
         microseconds=lambda run: _created(run.action),
+        deadline=deadline,
     )
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import datetime
+from collections.abc import Sequence
 from typing import Optional
 
 from flyte_lite._clock import Deadline
-from flyte_lite._rpc.method import Method
 from flyte_lite._session import Session
 from flyte_lite.errors import CallError, Code
 from flyte_lite.idl.flyteidl2.common import identifier_pb2, list_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from flyte_lite.idl.google.protobuf import timestamp_pb2
+from flyte_lite.remote import _lists
 from flyte_lite.remote._action_details import ROOT, get_details
+from flyte_lite.remote._filters import TimeFilter, among
 
-LIST_RUNS: Method[run_service_pb2.ListRunsRequest, run_service_pb2.ListRunsResponse] = Method(
-    run_service_pb2, "RunService", "ListRuns"
-)
 MOST = 200
 """Runs in one answer; more are refused."""
 
@@ -38,7 +37,7 @@ def status_of(
     if action.name == ROOT and _BY_NAME not in session.refused:
         run = action.run
         try:
-            found = _ask(session, place_of(run), _named([run.name]), deadline).runs
+            found = _ask(session, place_of(run), [run.name], deadline)
         except CallError as error:
             if error.code not in _REFUSALS:
                 raise
@@ -75,7 +74,7 @@ def listed(
     """
     if _BY_NAMES not in session.refused:
         try:
-            found = _until_seen(session, place, _named(names), names, deadline)
+            found = _ask(session, place, names, deadline)
         except CallError as error:
             if error.code not in _REFUSALS:
                 raise
@@ -86,7 +85,7 @@ def listed(
         session.refused.add(_BY_NAMES)
     if since is None:
         return []
-    return _until_seen(session, place, _since(since), names, deadline)
+    return _since(session, place, since, names, deadline)
 
 
 def can_name_several(session: Session) -> bool:
@@ -99,45 +98,46 @@ def place_of(run: identifier_pb2.RunIdentifier) -> identifier_pb2.ProjectIdentif
     return identifier_pb2.ProjectIdentifier(organization=run.org, domain=run.domain, name=run.project)
 
 
-def _named(names: Sequence[str]) -> list_pb2.ListRequest:
-    # With a single value the one is an error of the server's database, and with several the other.
-    function = list_pb2.Filter.EQUAL if len(names) == 1 else list_pb2.Filter.VALUE_IN
-    named = list_pb2.Filter(function=function, field="run_name", values=names)
-    return list_pb2.ListRequest(limit=len(names), filters=[named])
-
-
-def _since(start: timestamp_pb2.Timestamp) -> list_pb2.ListRequest:
-    early = timestamp_pb2.Timestamp(seconds=max(0, start.seconds - _EARLIER)).ToJsonString()
-    younger = list_pb2.Filter(function=list_pb2.Filter.GREATER_THAN_OR_EQUAL, field="created_at", values=[early])
-    newest_first = list_pb2.Sort(key="created_at", direction=list_pb2.Sort.DESCENDING)
-    return list_pb2.ListRequest(limit=MOST, filters=[younger], sort_by_fields=[newest_first])
-
-
-def _until_seen(
+def _since(
     session: Session,
     place: identifier_pb2.ProjectIdentifier,
-    request: list_pb2.ListRequest,
-    names: Collection[str],
+    start: timestamp_pb2.Timestamp,
+    names: Sequence[str],
     deadline: Deadline,
 ) -> list[run_definition_pb2.Run]:
+    after = datetime.datetime.fromtimestamp(max(0, start.seconds - _EARLIER), datetime.timezone.utc)
+    newest_first = _lists.runs(
+        session,
+        place,
+        in_phase=None,
+        task_name=None,
+        task_version=None,
+        created_by_subject=None,
+        sort_by=("created_at", "desc"),
+        limit=None,
+        created_at=TimeFilter(after=after),
+        updated_at=None,
+        with_labels=None,
+        with_label_keys=None,
+        paused_actions_only=False,
+        labels_of=lambda run: run.labels,
+        deadline=deadline,
+    )
     wanted = set(names)
-    found: list[run_definition_pb2.Run] = []
-    while True:
-        answer = _ask(session, place, request, deadline)
-        found.extend(answer.runs)
-        wanted.difference_update(run.action.id.run.name for run in answer.runs)
-        # Not to the end of the list, which may be long.
-        if not wanted or not answer.token:
-            return found
-        request.token = answer.token
+    found = []
+    for run in newest_first:
+        found.append(run)
+        wanted.discard(run.action.id.run.name)
+        if not wanted:
+            # Not to the end of the list, which may be long.
+            break
+    return found
 
 
 def _ask(
-    session: Session,
-    place: identifier_pb2.ProjectIdentifier,
-    request: list_pb2.ListRequest,
-    deadline: Deadline,
-) -> run_service_pb2.ListRunsResponse:
-    return session.call(
-        LIST_RUNS, run_service_pb2.ListRunsRequest(request=request, project_id=place), deadline=deadline
-    )
+    session: Session, place: identifier_pb2.ProjectIdentifier, names: Sequence[str], deadline: Deadline
+) -> list[run_definition_pb2.Run]:
+    # A name makes one run, so no answer is longer than its question.
+    request = list_pb2.ListRequest(limit=len(names), filters=[among("run_name", list(names))])
+    named = run_service_pb2.ListRunsRequest(request=request, project_id=place)
+    return list(session.call(_lists.LIST_RUNS, named, deadline=deadline).runs)

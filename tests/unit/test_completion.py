@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import math
 import sys
@@ -68,7 +69,7 @@ class Server:
     def list(self, request: run_service_pb2.ListRunsRequest) -> run_service_pb2.ListRunsResponse:
         assert (request.project_id.name, request.project_id.domain) == ("p", "d")
         assert 0 < request.request.limit <= 200
-        (only,) = request.request.filters
+        only, *until = request.request.filters
         if only.field == "run_name":
             assert (only.function == list_pb2.Filter.EQUAL) == (len(only.values) == 1), "the real server fails"
             names = [name for name in only.values if name in self._phases]
@@ -76,6 +77,10 @@ class Server:
         else:
             assert only.field == "created_at"
             names = sorted(self._phases, key=lambda name: -int(name[1:]))
+            for older in until:
+                assert (older.field, older.function) == ("created_at", list_pb2.Filter.LESS_THAN_OR_EQUAL)
+                last = datetime.datetime.fromisoformat(older.values[0]).timestamp()
+                names = [name for name in names if BEGAN + int(name[1:]) <= last]
         names = [name for name in names if name not in self.hidden]
         begin = int(request.request.token or 0)
         page = names[begin : begin + request.request.limit]
@@ -290,7 +295,7 @@ def test_a_server_that_can_not_search_by_names_is_asked_for_all_since_the_first(
 
     def unnamed(request: run_service_pb2.ListRunsRequest) -> Any:
         if request.request.filters[0].field != "run_name":
-            assert request.request.filters[0].values[0] == "2023-11-14T22:12:20Z"
+            assert request.request.filters[0].values[0] == "2023-11-14T22:12:20+00:00"
             return server.list(request)
         if refuses:
             raise InvalidArgumentError("no such field", Code.INVALID_ARGUMENT)
