@@ -33,6 +33,11 @@ class Leash:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Take] = {}
 
+    @property
+    def is_forked(self) -> bool:
+        """True in a process that was forked from the one that the devbox started."""
+        return os.getpid() != self._process
+
     def hold(self) -> None:
         """Read answers from now on, in a thread of its own, and kill the whole process group at their end."""
         threading.Thread(target=self._read, name="flyte_lite leash", daemon=True).start()
@@ -56,7 +61,7 @@ class Leash:
         Raises:
             RuntimeError: This is another process than the one that the devbox started.
         """
-        if os.getpid() != self._process:
+        if self.is_forked:
             raise RuntimeError(
                 "only the process that the devbox started can call other tasks, not one that it has forked: call them"
                 " there, from threads if several are to run at a time"

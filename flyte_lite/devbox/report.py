@@ -92,11 +92,20 @@ def replace(content: str, do_flush: bool = False) -> None:
 
 
 def flush() -> None:
-    """Store the report as it is now, for those who read it while the task runs. An empty one is not stored."""
+    """Store the report as it is now, for those who read it while the task runs. An empty one is not stored.
+
+    Raises:
+        RuntimeError: This is another process than the one that the devbox started.
+    """
     global _stored
     devbox, page = held(), _page()
     if devbox is None or page == _stored:
         return
+    if devbox.is_forked:
+        raise RuntimeError(
+            "only the process that the devbox started can store its report, not one that it has forked: give it back"
+            " what is to be logged, and log it there"
+        )
     _stored = page
     devbox.tell(REPORT, page.encode("utf-8", "replace"))
 

@@ -56,6 +56,20 @@ def client() -> Iterator[Client]:
             report.log("never stored")
             os._exit(3)
 
+        @box.task(name="reports.forked", version="v1")
+        def forked() -> str:
+            told, tells = os.pipe()
+            report.log("logged")
+            if not os.fork():
+                try:
+                    report.log("nobody sees this", do_flush=True)
+                except RuntimeError as error:
+                    os.write(tells, str(error).encode())
+                finally:
+                    os._exit(0)
+            os.wait()
+            return os.read(told, 1000).decode()
+
         yield Client(box)
 
 
@@ -189,6 +203,15 @@ def test_signatures_are_not_kept_with_calls(client: Client) -> None:
     (kept,) = client.box.calls.of("DataProxyService/CreateDownloadLink")[-1].response.pre_signed_urls.signed_url
 
     assert kept == url[:-64] + "." * 64
+
+
+def test_a_forked_process_has_no_report(client: Client) -> None:
+    action = client.run("reports.forked")
+
+    assert client.outputs(action)["o0"].startswith("only the process that the devbox started can store its report")
+    text = page(client, action.id.run.name)
+    assert "logged" in text
+    assert "nobody sees this" not in text
 
 
 def test_outside_a_task_nothing_happens() -> None:
