@@ -34,6 +34,7 @@ SAID = {
         "Traceback (most recent call last)",
     ],
     "override_resources.py": ["0.25 on the larger machine"],
+    "reports.py": ["letters, with a heading: True"],
     "rerun.py": [
         "the first is failed",
         "recovered: 100 orders on day 1",
