@@ -132,19 +132,22 @@ def build(folder: Path) -> list[str]:
 
 
 def pytest(folder: Path, *arguments: str, timeout: Optional[float] = None, **environ: str) -> int:
-    """The exit code of a run of tests over the copy; 1 if it takes too long."""
+    """The exit code of a run of tests over the copy; 1 if it takes too long. Says why, if nothing was emptied."""
     try:
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(folder), **environ},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             timeout=timeout,
             check=False,
-        ).returncode
+        )
     except subprocess.TimeoutExpired:
         return 1
+    if done.returncode and "EMPTIED" not in environ:
+        print(done.stdout.decode(errors="replace"))
+    return done.returncode
 
 
 class Test(NamedTuple):
