@@ -25,7 +25,7 @@ class DryRun(Run):
 
     _shown = ("name",)  # type: ignore[assignment]  # a tuple all the same
 
-    code_bundle = None
+    code_bundle = None  # type: ignore[assignment]  # an attribute, as the official one is
 
     def __init__(
         self,

@@ -87,10 +87,12 @@ class Source(NamedTuple):
         declared = [entry.key for entry in template.interface.inputs.variables]
         if given and set(declared) <= set(given):
             return to_inputs(name, self.task, (), given, context)
-        # What is wrong with those given is worth more than whether the others can be had.
-        unknown = {key: value for key, value in given.items() if key not in declared}
-        if unknown:
-            return to_inputs(name, self.task, (), given, context)
+        if not set(given) <= set(declared):
+            # That can be told without the others, which only stand in for what they are.
+            others = common_pb2.Inputs(
+                literals=[common_pb2.NamedLiteral(name=key) for key in declared if key not in given]
+            )
+            return to_inputs(name, self.task, (), given, context, others)
         try:
             kept = _data.fetch(session, self.action, deadline).inputs
         except NotFoundError as error:

@@ -109,6 +109,8 @@ def test_wrong_inputs_are_told_together_before_anything_is_read(channel: FakeCha
         client(channel).rerun("r1", xx=1, y=5)
 
     assert "y: expected str" in str(caught.value)
+    # What is not given is taken over.
+    assert "missing" not in str(caught.value)
     assert [name for name, _ in channel.calls] == ["RunService/GetRunDetails"]
     with pytest.raises(InputsError, match="x: expected int"):
         client(channel).rerun("r1", x="a")
