@@ -119,11 +119,11 @@ class ActionDetails(_data.HasData, HasTimes, Step["run_definition_pb2.ActionDeta
         self._data: Optional[dataproxy_service_pb2.GetActionDataResponse] = None
 
     @classmethod
-    def get(cls, uri: Optional[str] = None, /, run_name: Optional[str] = None, name: Optional[str] = None) -> Self:
+    def get(cls, _uri: Optional[str] = None, /, run_name: Optional[str] = None, name: Optional[str] = None) -> Self:
         """The action as it is now.
 
         Args:
-            uri: Not looked at; it is here because the official method has it.
+            _uri: Not looked at; it is here because the official method has it.
             run_name: Its run.
             name: The action; None is the root, `a0`.
 
