@@ -54,6 +54,11 @@ class Record:
             now = self._state.now()
             self._state.logs.add(self._key, attempt, [Line(now, line) for line in lines])
 
+    def restarted(self, attempt: int) -> None:
+        """The process of an attempt has died, and another one takes its place without a word."""
+        if not self._closed:
+            self._state.logs.begin_anew(self._key, attempt)
+
     def status(self, attempt: int, phase: Phase) -> None:
         """The action's phase alone, without an event."""
         if not self._closed:
@@ -81,6 +86,35 @@ class Record:
         """
         if self._closed:
             return
+        with self._state.database.transaction():
+            present = self._state.actions.get(self._key)
+            if present is None:
+                # Everything was forgotten meanwhile, and the next run of that name is another one.
+                return
+            self._add(attempt, phase, happened, started_at, error, cache_status)
+            # An abort stands, though the real server would let a timeout that comes later replace it.
+            late = present.phase == phase_pb2.ACTION_PHASE_ABORTED and (
+                phase != present.phase or attempt == present.attempts
+            )
+            if not late:
+                self._state.actions.set_status(self._key, phase, attempt, cache_status, self._state.now())
+
+    def event(
+        self, attempt: int, phase: Phase, *, started_at: int, error: Optional[run_definition_pb2.ErrorInfo] = None
+    ) -> None:
+        """A phase of an attempt alone; the action stays what it is."""
+        if not self._closed:
+            self._add(attempt, phase, "", started_at, error, catalog_pb2.CACHE_DISABLED)
+
+    def _add(
+        self,
+        attempt: int,
+        phase: Phase,
+        happened: str,
+        started_at: Optional[int],
+        error: Optional[run_definition_pb2.ErrorInfo],
+        cache_status: CacheStatus,
+    ) -> None:
         now = self._state.now()
         event = run_definition_pb2.ActionEvent(attempt=attempt, phase=phase, cache_status=cache_status)
         event.id.run.project, event.id.run.domain, event.id.run.name, event.id.name = self._key
@@ -100,18 +134,7 @@ class Record:
             process.container_start_time.FromMicroseconds(started_at)
             if phase != phase_pb2.ACTION_PHASE_RUNNING:
                 process.container_end_time.FromMicroseconds(now)
-        with self._state.database.transaction():
-            present = self._state.actions.get(self._key)
-            if present is None:
-                # Everything was forgotten meanwhile, and the next run of that name is another one.
-                return
-            self._state.events.add(event)
-            # An abort stands, though the real server would let a timeout that comes later replace it.
-            late = present.phase == phase_pb2.ACTION_PHASE_ABORTED and (
-                phase != present.phase or attempt == present.attempts
-            )
-            if not late:
-                self._state.actions.set_status(self._key, phase, attempt, cache_status, now)
+        self._state.events.add(event)
 
     def _uri(self, attempt: int, file: str) -> str:
         shard = hashlib.sha256("/".join(self._key).encode()).hexdigest()[:2]

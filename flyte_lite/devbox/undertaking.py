@@ -31,13 +31,15 @@ if TYPE_CHECKING:
     from flyte_lite.devbox.clock import DevboxClock
     from flyte_lite.devbox.defects import Defects
     from flyte_lite.devbox.reaper import Reaper
-    from flyte_lite.devbox.record import CacheStatus
+    from flyte_lite.devbox.record import CacheStatus, Phase
     from flyte_lite.devbox.slots import Slot
     from flyte_lite.devbox.state import State
     from flyte_lite.devbox.state.actions import Action, ActionKey
 
 # Seconds between the endless restarts of the real executor.
 _RESTART_AFTER = 0.5
+# Seconds from the end of an attempt to that of its action, if its status is late.
+_STATUS_AFTER = 0.3
 
 
 class Surroundings(NamedTuple):
@@ -208,16 +210,22 @@ class Undertaking:
                     self._tell_aborted()
                     return
                 if isinstance(outcome, bytes):
+                    self._tell_early(phase_pb2.ACTION_PHASE_SUCCEEDED, started_at)
                     self._succeed(job, outcome, started_at)
                     return
                 tells = outcome.code != "WorkerDied" or not self._given.defects.endless_restarts
                 if tells:
                     if outcome.final or self._attempt > self._template.metadata.retries.retries:
+                        self._tell_early(outcome.phase, started_at, outcome.error_info())
                         self._fail(outcome, started_at)
                         return
-                    self._attempt += 1
-                    self.tell_queued()
+                    with self._state.database.transaction():
+                        if self._given.defects.recorded_failures:
+                            self._fail(outcome, started_at)
+                        self._attempt += 1
+                        self.tell_queued()
             if not tells:
+                self._record.restarted(self._attempt)
                 self._stopped.wait(_RESTART_AFTER)
 
     def _recover(self) -> bool:
@@ -308,6 +316,11 @@ class Undertaking:
 
     def _fail(self, failure: Failure, started_at: Optional[int] = None) -> None:
         self._record.phase(self._attempt, failure.phase, started_at=started_at, error=failure.error_info())
+
+    def _tell_early(self, phase: Phase, started_at: int, error: Optional[run_definition_pb2.ErrorInfo] = None) -> None:
+        if self._given.defects.late_statuses:
+            self._record.event(self._attempt, phase, started_at=started_at, error=error)
+            self._stopped.wait(_STATUS_AFTER)
 
     def _tell_running(self, started_at: int, tells: bool) -> None:
         if tells:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from devbox_client import ENDS, Client, steps, wait_for
+from devbox_tail import tail
 
 import flyte_lite
 from flyte_lite import errors
@@ -166,6 +167,9 @@ def test_endless_restarts_until_an_abort(client: Client) -> None:
     client.box.defects.endless_restarts = True
     run = client.create("limits.die")
 
+    first = tail(client, run)
+    assert first.wait_for_end() == "ended"
+    assert first.lines() == client.box.logs(run)[:1]
     assert wait_for(lambda: len(client.box.logs(run)) >= 2)
     action = client.action(run)
     assert (action.status.phase, action.status.attempts) == (P.ACTION_PHASE_RUNNING, 1)

@@ -115,6 +115,22 @@ def test_a_thousand_are_a_thousand(box: Services, count: int) -> None:
     assert texts(messages)[0][0] == str(max(0, count - 1000))
 
 
+def test_a_process_that_was_started_again_has_a_log_of_its_own(box: Services) -> None:
+    box.event(RUNNING, at=1, log_context=started(1).log_context)
+    write(box, "one")
+    stream = tail(box)
+    assert texts([next(stream)]) == [["one"]]
+    write(box, "two")
+    box.state.logs.begin_anew(KEY, 1)
+    write(box, "one", "two")
+
+    messages, ended = told(stream)
+
+    assert (texts(messages), ended) == ([["two"]], True)
+    assert texts([next(tail(box))]) == [["one", "two"]]
+    assert len(box.state.logs.of(KEY)) == 4
+
+
 def test_lines_of_others_are_theirs(box: Services) -> None:
     box.event(RUNNING, at=1, log_context=POD)
     write(box, "mine")

@@ -36,7 +36,8 @@ class Tailing:
         """The lines of an attempt: those that are there, then those that come, until it ends.
 
         Lines that came together are told together. As on the real server nothing is left out of what was written since
-        the container started, so a caller who comes back after a lost connection is told all of it once more.
+        the container started, so a caller who comes back after a lost connection is told all of it once more. Of an
+        attempt whose process was started again without a word (a defect) only the present one's log is there.
 
         Raises:
             NotFoundError: The attempt does not run yet, was aborted or repeated, or nothing is known of it.
@@ -49,11 +50,16 @@ class Tailing:
             if self._was_repeated(key, attempt) or not self._runs_here(key):
                 pod = told.log_context.primary_pod_name
                 raise refusal(Code.NOT_FOUND, f"pod {pod} not found in namespace {NAMESPACE}")
-            known = 0 if _start_is_known(told) else self._state.logs.before_last(key, attempt, REPLAYED)
+            known = start = self._state.logs.start(key, attempt)
+            if not _start_is_known(told):
+                known = max(start, self._state.logs.before_last(key, attempt, REPLAYED))
         while True:
             with self._state.database.transaction():
-                over = self._is_over(key, attempt)
-                lines = self._state.logs.after(key, attempt, known, BATCH)
+                # Another process in the place of this one has a log of its own.
+                restart = self._state.logs.start(key, attempt)
+                over = restart != start or self._is_over(key, attempt)
+                last = None if restart == start else restart
+                lines = self._state.logs.after(key, attempt, known, BATCH, last)
             if lines:
                 known = lines[-1][0]
                 yield _logged([line for _, line in lines])

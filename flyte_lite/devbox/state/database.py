@@ -58,6 +58,11 @@ CREATE TABLE log (
     attempt INTEGER NOT NULL, at INTEGER NOT NULL, line TEXT NOT NULL
 );
 CREATE INDEX log_of_attempt ON log (project, domain, run, action, attempt);
+CREATE TABLE log_start (
+    project TEXT NOT NULL, domain TEXT NOT NULL, run TEXT NOT NULL, action TEXT NOT NULL,
+    attempt INTEGER NOT NULL, number INTEGER NOT NULL,
+    PRIMARY KEY (project, domain, run, action, attempt)
+);
 CREATE TABLE trigger (
     number INTEGER PRIMARY KEY,
     project TEXT NOT NULL, domain TEXT NOT NULL, task_name TEXT NOT NULL, name TEXT NOT NULL,

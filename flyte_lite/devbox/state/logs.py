@@ -50,11 +50,37 @@ class Logs:
         )
         return [Line._make(row) for row in rows]
 
-    def after(self, key: ActionKey, attempt: int, number: int, limit: int) -> list[tuple[int, Line]]:
-        """The next lines of an attempt after the one of that number, each with its own, in order."""
+    def begin_anew(self, key: ActionKey, attempt: int) -> None:
+        """Say that what an attempt writes from now on comes from another process."""
+        with self._database.transaction():
+            self._database.concerns(key.topic)
+            self._database.run(
+                "INSERT OR REPLACE INTO log_start (project, domain, run, action, attempt, number)"
+                f" VALUES (?, ?, ?, ?, ?, (SELECT COALESCE(MAX(number), 0) FROM log WHERE {_OF}))",
+                (*key, attempt, *key, attempt),
+            )
+
+    def start(self, key: ActionKey, attempt: int) -> int:
+        """The number of the last line of an attempt's earlier processes; 0 if there were none."""
+        row = self._database.one(f"SELECT number FROM log_start WHERE {_OF}", (*key, attempt))
+        return 0 if row is None else int(row[0])
+
+    def after(
+        self, key: ActionKey, attempt: int, number: int, limit: int, last: Optional[int] = None
+    ) -> list[tuple[int, Line]]:
+        """The next lines of an attempt after the one of that number, each with its own, in order.
+
+        Args:
+            key: The action.
+            attempt: From 1.
+            number: 0 is before the first one.
+            limit: How many at most.
+            last: The number of the last one that is wanted; None wants all.
+        """
         rows = self._database.all(
-            f"SELECT number, at, line FROM log WHERE {_OF} AND number > ? ORDER BY number LIMIT ?",
-            (*key, attempt, number, limit),
+            f"SELECT number, at, line FROM log WHERE {_OF} AND number > ? AND (? IS NULL OR number <= ?)"
+            " ORDER BY number LIMIT ?",
+            (*key, attempt, number, last, last, limit),
         )
         return [(row[0], Line._make(row[1:])) for row in rows]
 
