@@ -16,9 +16,19 @@ class Defects:
         ignored_timeouts: No limit in time is kept.
         failures_without_cause: A run of a task without outputs ends FAILED though its attempt SUCCEEDED, with an error
             that says nothing. The real one does so to about one in a hundred.
+        late_statuses: An attempt is told to have ended 0.3 seconds before the action is, which is RUNNING until then;
+            a stream of its details ends with the attempt. The real one takes a tenth of that.
+        recorded_failures: An attempt that failed and is repeated is told to have FAILED, which ends streams, and the
+            action has had its end: it is QUEUED and RUNNING again with an `end_time`, which stays whatever follows.
     """
 
-    __slots__ = ("endless_restarts", "failures_without_cause", "ignored_timeouts")
+    __slots__ = (
+        "endless_restarts",
+        "failures_without_cause",
+        "ignored_timeouts",
+        "late_statuses",
+        "recorded_failures",
+    )
 
     def __init__(self) -> None:
         self.reset()
@@ -28,3 +38,5 @@ class Defects:
         self.endless_restarts = False
         self.ignored_timeouts = False
         self.failures_without_cause = False
+        self.late_statuses = False
+        self.recorded_failures = False
