@@ -91,23 +91,25 @@ class Record:
             if present is None:
                 # Everything was forgotten meanwhile, and the next run of that name is another one.
                 return
-            self._add(attempt, phase, happened, started_at, error, cache_status)
+            now = self._state.now()
+            self._add(now, attempt, phase, happened, started_at, error, cache_status)
             # An abort stands, though the real server would let a timeout that comes later replace it.
             late = present.phase == phase_pb2.ACTION_PHASE_ABORTED and (
                 phase != present.phase or attempt == present.attempts
             )
             if not late:
-                self._state.actions.set_status(self._key, phase, attempt, cache_status, self._state.now())
+                self._state.actions.set_status(self._key, phase, attempt, cache_status, now)
 
     def event(
         self, attempt: int, phase: Phase, *, started_at: int, error: Optional[run_definition_pb2.ErrorInfo] = None
     ) -> None:
         """A phase of an attempt alone; the action stays what it is."""
         if not self._closed:
-            self._add(attempt, phase, "", started_at, error, catalog_pb2.CACHE_DISABLED)
+            self._add(self._state.now(), attempt, phase, "", started_at, error, catalog_pb2.CACHE_DISABLED)
 
     def _add(
         self,
+        now: int,
         attempt: int,
         phase: Phase,
         happened: str,
@@ -115,7 +117,6 @@ class Record:
         error: Optional[run_definition_pb2.ErrorInfo],
         cache_status: CacheStatus,
     ) -> None:
-        now = self._state.now()
         event = run_definition_pb2.ActionEvent(attempt=attempt, phase=phase, cache_status=cache_status)
         event.id.run.project, event.id.run.domain, event.id.run.name, event.id.name = self._key
         event.updated_time.FromMicroseconds(now)
