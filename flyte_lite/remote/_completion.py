@@ -146,7 +146,7 @@ class Completion:
 
     def all(self, quiet: Optional[bool]) -> list[Run]:
         """All that were given, once they have ended."""
-        how = f"{_many(len(self._runs))} go on; Run.get(name).abort() ends one"
+        how = "they go on; Run.get(name).abort() ends one of them"
         with Progress(_many(len(self._runs)), self._deadline.clock, quiet, how) as progress:
             for _ in self._rounds(lambda: progress.show(self._counts())):
                 pass
