@@ -79,8 +79,8 @@ class Notifier:
 
     def reached(self, key: ActionKey, phase: int) -> None:
         """Record what is due because a run has reached a phase, inside the transaction in which it does."""
-        _, run_spec = self._state.actions.specs(key)
-        for rule_name, delivery_name, delivery in _due(run_pb2.RunSpec.FromString(run_spec), phase):
+        run_spec = run_pb2.RunSpec.FromString(self._state.actions.run_spec(key))
+        for rule_name, delivery_name, delivery in _due(run_spec, phase):
             filled = None if delivery is None else _filled(delivery, self._values(key, phase)).SerializeToString()
             self._state.notifications.add(
                 Noted(

@@ -186,6 +186,11 @@ class Actions:
         )
         return (b"", b"") if row is None else (row[0], row[1])
 
+    def run_spec(self, key: ActionKey) -> bytes:
+        """The `RunSpec` of a run, by its root; empty if there is no such run. Specifications of tasks may be large."""
+        row = self._database.one(f"SELECT run_spec FROM action WHERE {_IS}", key)
+        return b"" if row is None else row[0] or b""
+
     def set_status(
         self,
         key: ActionKey,
