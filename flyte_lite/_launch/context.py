@@ -48,7 +48,8 @@ class RunContext:
         place = session.scope.project_id(options.project, options.domain)
         details = settled(task, deadline)
         made = to_inputs(details.name, details.pb2.spec, args, inputs, options.custom_context)
-        request = run_service_pb2.CreateRunRequest(run_spec=run_spec.fresh(options, details.queue))
+        spec = run_spec.fresh(options, details.queue, run_spec.spawning_run(place))
+        request = run_service_pb2.CreateRunRequest(run_spec=spec)
         if details.overridden:
             request.task_spec.CopyFrom(details.pb2.spec)
         else:

@@ -152,6 +152,11 @@ class Creation:
             reply = self._session.reply(_CREATE_RUN, request, deadline=self._deadline, repeatable=True)
         except AlreadyExistsError as error:
             if options.name is not None:
+                said = f" ({error.message})" if error.message else ""
+                error.message = (
+                    f"there is a run {options.name} already in project {self.run_id.project}, domain "
+                    f"{self.run_id.domain}{said}; give another name, or an idempotency_key= for several tries"
+                )
                 raise
             # A name from the dice is only taken if our own first try took it.
             created = True if options.idempotency_key is None else None if error.attempts > 1 else False

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from flyte_lite._launch.options import CACHE_SCOPES, Options
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.task import run_pb2, task_definition_pb2
 
-_RERUN, _RECOVER = 1, 2
+_RERUN, _RECOVER, _SPAWN = 1, 2, 3
+_EXECUTION = ("_U_ORG_NAME", "FLYTE_INTERNAL_EXECUTION_PROJECT", "FLYTE_INTERNAL_EXECUTION_DOMAIN")
 _DEPLOYED, _EPHEMERAL = 1, 2
 _SYS_PATH = "_F_SYS_PATH"
 
 
-def fresh(options: Options, queue: Optional[str]) -> run_pb2.RunSpec:
+def fresh(
+    options: Options, queue: Optional[str], parent: Optional[identifier_pb2.RunIdentifier] = None
+) -> run_pb2.RunSpec:
     """The specification of a first run.
 
     Args:
         options: Of the launch.
         queue: The task's own, which an option beats.
+        parent: The run whose task launches it; see `spawning_run`.
     """
     spec = run_pb2.RunSpec()
     # Both are there even if they are empty.
@@ -28,7 +33,27 @@ def fresh(options: Options, queue: Optional[str]) -> run_pb2.RunSpec:
     spec.queue = queue or ""
     _change(spec, options)
     _set_envs(spec, {}, options)
+    if parent is not None:
+        spec.relation.related_to.CopyFrom(parent)
+        spec.relation.relation_type = _SPAWN  # type: ignore[assignment]
     return spec
+
+
+def spawning_run(
+    place: identifier_pb2.ProjectIdentifier, environ: Mapping[str, str] = os.environ
+) -> Optional[identifier_pb2.RunIdentifier]:
+    """The run in whose task this process is; None if it is in none, or in one of another place.
+
+    Args:
+        place: Where the new run goes. A server takes such relations within one project and domain only.
+        environ: The variables that the executor gives to tasks.
+    """
+    name = environ.get("RUN_NAME", "")
+    here = tuple(environ.get(variable, "") for variable in _EXECUTION)
+    org = here[0] or place.organization
+    if not name or not org or (org, *here[1:]) != (place.organization, place.name, place.domain):
+        return None
+    return identifier_pb2.RunIdentifier(org=org, project=place.name, domain=place.domain, name=name)
 
 
 def inherited(

@@ -11,6 +11,7 @@ import pytest
 from fakes import FakeChannel
 from launching import a_task, client, existing, launch, launchable, plain
 
+from flyte_lite._client import Client
 from flyte_lite._clock import Cancel
 from flyte_lite._launch import names
 from flyte_lite.errors import (
@@ -277,6 +278,44 @@ def test_bad_options_are_refused_before_any_call(channel: FakeChannel, options: 
     assert channel.calls == []
 
 
+EXECUTION = {
+    "RUN_NAME": "r1",
+    "_U_ORG_NAME": "o",
+    "FLYTE_INTERNAL_EXECUTION_PROJECT": "p",
+    "FLYTE_INTERNAL_EXECUTION_DOMAIN": "d",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "org", "found"),
+    [
+        ({}, "o", True),
+        ({"_U_ORG_NAME": ""}, "o", True),
+        ({"_U_ORG_NAME": ""}, "", False),
+        ({"_U_ORG_NAME": "other"}, "o", False),
+        ({"FLYTE_INTERNAL_EXECUTION_PROJECT": "other"}, "o", False),
+        ({"FLYTE_INTERNAL_EXECUTION_DOMAIN": ""}, "o", False),
+        ({"RUN_NAME": ""}, "o", False),
+    ],
+    ids=str,
+)
+def test_a_run_that_a_task_launches_says_so(
+    channel: FakeChannel, monkeypatch: pytest.MonkeyPatch, changed: dict[str, str], org: str, found: bool
+) -> None:
+    for name, value in {**EXECUTION, **changed}.items():
+        monkeypatch.setenv(name, value)
+    mine = Client._over(channel.session().scoped(org=org))
+
+    mine.run(mine.tasks.get("env.add", version="v1"), x=1)
+
+    (create,) = channel.asked("RunService/CreateRun")
+    assert create.run_spec.HasField("relation") is found
+    if found:
+        assert create.run_spec.relation.relation_type == 3
+        related = create.run_spec.relation.related_to
+        assert (related.org, related.project, related.domain, related.name) == ("o", "p", "d", "r1")
+
+
 def test_what_is_not_a_deployed_task_is_refused(channel: FakeChannel) -> None:
     with pytest.raises(RemoteTaskUsageError, match=r"Task\.get"):
         client(channel).run(lambda x: x, x=1)  # type: ignore[arg-type]
@@ -297,7 +336,7 @@ def test_a_chosen_name_that_is_taken_is_an_error_where_the_server_says_so(channe
     channel.on("RunService/CreateRun", AlreadyExistsError("exists", Code.ALREADY_EXISTS))
     mine = client(channel)
 
-    with pytest.raises(AlreadyExistsError):
+    with pytest.raises(AlreadyExistsError, match=r"a run mine already in project p, domain d \(exists\); give another"):
         mine.with_runcontext(name="mine").run(mine.tasks.get("env.add", version="v1"), x=1)
 
 
