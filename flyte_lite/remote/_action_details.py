@@ -16,6 +16,7 @@ from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from flyte_lite.models import ActionPhase, CodeBundle
 from flyte_lite.remote import _data
+from flyte_lite.remote._attempts import newest
 from flyte_lite.remote._base import Resource
 from flyte_lite.remote._code import bundle_of
 from flyte_lite.remote._failures import failure_of
@@ -246,8 +247,7 @@ class ActionDetails(_data.HasData, HasTimes, Step["run_definition_pb2.ActionDeta
     @property
     def attempts(self) -> int:
         """How often it was tried."""
-        # The status says 0 while children run, and follows with a delay otherwise.
-        return max(self.pb2.status.attempts, *(each.attempt for each in self.pb2.attempts[-1:]), 0)
+        return newest(self.pb2)
 
     @property
     def _editor_uri(self) -> Optional[str]:

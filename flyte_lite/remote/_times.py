@@ -10,6 +10,7 @@ from flyte_lite._session import Session
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
 from flyte_lite.idl.google.protobuf import timestamp_pb2
 from flyte_lite.models import ActionPhase, PhaseTransitionInfo
+from flyte_lite.remote._attempts import told_of
 
 _NONE = datetime.timedelta(0)
 
@@ -99,11 +100,10 @@ class HasTimes(ABC):
         return found is not None and found.logs_available
 
     def _attempt(self, number: Optional[int]) -> Optional[run_definition_pb2.ActionAttempt]:
-        # By the list: `status.attempts` is 0 while an action has children that run.
+        if number is not None:
+            return told_of(self._timed, number)
         attempts = self._timed.attempts
-        if number is None:
-            return attempts[-1] if attempts else None
-        return next((each for each in attempts if each.attempt == number), None)
+        return attempts[-1] if attempts else None
 
 
 def _when(at: timestamp_pb2.Timestamp) -> datetime.datetime:
