@@ -103,10 +103,9 @@ class Executor:
             if undertaking is not None:
                 self._unqueue(undertaking)
         undertaking = undertaking or Undertaking.of(self._given, key)
-        if undertaking is not None:
-            undertaking.abort()
-        self._settle(key)
-        self._abort_children(key)
+        if undertaking is None or undertaking.abort():
+            self._settle(key)
+            self._abort_children(key)
 
     def reset(self, forget: Callable[[], None]) -> None:
         """Kill what runs, drop what waits, then call `forget`, and go on as at first."""

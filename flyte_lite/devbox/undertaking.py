@@ -151,16 +151,21 @@ class Undertaking:
             if self._is_wanted():
                 self._fail(past_deadline(self._limits) if self._is_late() else waited_too_long(self._limits))
 
-    def abort(self) -> None:
-        """End it because somebody wants that; safe at any time, also long after its end."""
+    def abort(self) -> bool:
+        """End it because somebody wants that; safe at any time, also long after its end.
+
+        Returns:
+            True if it has ended, False if it has a process that is about to.
+        """
         with self._lock:
             self._aborted = True
             self._stopped.set()
             if self._process is not None:
                 # Whoever runs the process tells the end, once it has ended.
                 self._process.stop()
-            else:
-                self._tell_aborted()
+                return False
+            self._tell_aborted()
+            return True
 
     def abandon(self) -> None:
         """Kill its process, and tell the state nothing any more."""
