@@ -8,9 +8,10 @@ from typing import Any, Optional
 from typing_extensions import assert_type
 
 import flyte_lite as flyte
-from flyte_lite import Cancel, Client, RunContext, errors
+from flyte_lite import Cancel, Client, DryRun, RunContext, errors
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.core import literals_pb2
+from flyte_lite.idl.flyteidl2.task import run_pb2, task_definition_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
 from flyte_lite.io import DataFrame, Dir, File
 from flyte_lite.models import ActionPhase, NativeInterface
@@ -61,6 +62,39 @@ def launching() -> None:
     context = flyte.with_runcontext(name="r", labels={"a": "b"}, idempotency_key=None)
     assert_type(context, RunContext)
     assert_type(context.run(task, mode="an input may be called mode"), Run)
+    assert_type(flyte.rerun("r1", recover=True, force_rerun_actions=["a1"], x=1), Run)
+    assert_type(context.rerun(flyte.remote.Run.get("r1"), "a1"), Run)
+    dry = flyte.with_runcontext(dry_run=True).run(task)
+    if isinstance(dry, DryRun):
+        assert_type(dry.task_spec, task_definition_pb2.TaskSpec)
+        assert_type(dry.run_spec, run_pb2.RunSpec)
+    hook = flyte.notify.Slack(on_phase=(ActionPhase.FAILED, "aborted"), webhook_url="https://h", message="m")
+    flyte.with_runcontext("remote", notifications=(hook, flyte.notify.Email("failed", "a@b.c")), copy_style="none")
+    flyte.with_runcontext(notifications=flyte.notify.NamedRule("oncall"))
+
+
+def changing_tasks() -> None:
+    task = flyte.remote.Task.get("a.b", version="v1")
+    assert_type(task.override(retries=3), LazyEntity)
+    changed = task.fetch().override(
+        resources=flyte.Resources(cpu=(1, 2), memory="1Gi", gpu=flyte.GPU("A100", 2)),
+        retries=flyte.RetryStrategy(2, flyte.Backoff(datetime.timedelta(seconds=1))),
+        timeout=flyte.Timeout(max_runtime=60),
+        secrets=["a", flyte.Secret("b", as_env_var="B")],
+        cache=flyte.Cache("override", version_override="v1"),
+        env_vars={"A": "1"},
+    )
+    assert_type(changed, TaskDetails)
+    assert_type(changed.cache, flyte.Cache)
+    assert_type(changed.secrets, list[str])
+    assert_type(changed.queue, Optional[str])
+
+
+def scope() -> None:
+    assert_type(flyte.current_project(), str)
+    assert_type(flyte.current_domain(), str)
+    assert_type(flyte.is_control_plane_available(), bool)
+    assert_type(flyte.version(), str)
 
 
 def reading(run: Run) -> None:
