@@ -9,6 +9,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from punctual import promptly
 
 from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Deadline
 from flyte_lite._http.answer import SocketAnswer
+from flyte_lite._http.origin import Origin
 from flyte_lite._http.session_transport import _CHUNKS_BADLY, SessionTransport
 from flyte_lite._rpc.channel import Channel
 from flyte_lite._rpc.method import Method
@@ -743,3 +745,27 @@ def test_a_channel_takes_it_for_calls_and_streams(network: Network, session: req
         assert len(list(stream)) == 3
     assert _unary(network) == run_service_pb2.GetRunDetailsResponse()
     assert network.server.accepted == 1
+
+
+def test_an_object_store_learns_nothing_of_who_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with ChaosServer() as server, requests.Session() as session:
+        session.auth = ("me", "secret")
+        session.headers["X-Api-Key"] = "secret"
+        session.cookies.set("token", "secret")
+        session.hooks["response"].append(lambda response, **_: response.raise_for_status())
+        transport = SessionTransport(session)
+        for each in (transport, transport.for_strangers()):
+            origin = Origin("http", "127.0.0.1", server.port)
+            each.exchange("GET", origin, "/", {"accept-encoding": "gzip"}, None, Deadline(SYSTEM_CLOCK, 5), 1000)
+
+        own, strange = server.requests
+
+    assert {"authorization", "x-api-key", "cookie"} <= set(own.headers)
+    assert {"authorization", "x-api-key", "cookie"}.isdisjoint(strange.headers)
+    assert strange.headers["accept-encoding"] == ["gzip"]
+    assert "secret" not in str(strange)
+    # Over the same connection, as the session's adapters are used.
+    assert server.accepted == 1
