@@ -161,11 +161,11 @@ def _seconds(text: str) -> int:
 
 
 def _check_time(at: datetime, expires: int, now: float) -> None:
-    present = datetime.fromtimestamp(now, timezone.utc)
-    if present < at - timedelta(seconds=AHEAD):
+    # Numbers, because any year may be written there.
+    if now < at.timestamp() - AHEAD:
         raise SignatureRefused(403, "AccessDenied", "Request is not yet valid")
-    end = at + timedelta(seconds=expires)
-    if present >= end:
+    if now >= at.timestamp() + expires:
+        end, present = at + timedelta(seconds=expires), datetime.fromtimestamp(now, timezone.utc)
         raise SignatureRefused(
             403,
             "AccessDenied",

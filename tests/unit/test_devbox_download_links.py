@@ -112,6 +112,12 @@ def test_it_is_good_for_an_hour_or_as_long_as_is_wanted(box: Services) -> None:
     assert "&X-Amz-Expires=3600&" in link(box, request())
 
 
+def test_it_may_be_wanted_for_ever_though_the_store_knows_better(box: Services) -> None:
+    url = link(box, request(expires_in={"seconds": 300_000_000_000}))
+
+    assert get(box, url).code == "AuthorizationQueryParametersError"
+
+
 def test_one_that_has_expired_says_so_by_the_devbox_s_clock() -> None:
     clock = DevboxClock()
     box = Services(clock)

@@ -35,6 +35,10 @@ def changed(url: str, **query: str) -> str:
     return parts._replace(query=urlencode({name: value for name, value in values.items() if value})).geturl()
 
 
+def signer(day: str) -> str:
+    return f"{WHO.id}/{day}/us-east-1/s3/aws4_request"
+
+
 def test_it_is_the_one_of_the_documentation() -> None:
     assert address() == (
         "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256"
@@ -102,10 +106,12 @@ def test_headers_can_be_part_of_it() -> None:
         ({"Date": "20130524T000001Z"}, 403, "SignatureDoesNotMatch"),
         ({"SignedHeaders": "date"}, 403, "SignatureDoesNotMatch"),
         ({"Credential": "OTHER/20130524/us-east-1/s3/aws4_request"}, 403, "InvalidAccessKeyId"),
-        ({"Credential": "AKIAIOSFODNN7EXAMPLE/20130525/us-east-1/s3/aws4_request"}, 400, None),
+        ({"Credential": signer("20130525")}, 400, None),
         ({"Algorithm": "AWS4-HMAC-SHA1"}, 400, None),
         ({"Algorithm": ""}, 400, None),
         ({"Date": "yesterday"}, 400, None),
+        ({"Date": "10000101T000000Z", "Credential": signer("10000101")}, 403, "AccessDenied"),
+        ({"Date": "99991231T235959Z", "Credential": signer("99991231")}, 403, "AccessDenied"),
         ({"Expires": "soon"}, 400, None),
         ({"Expires": "-1"}, 400, None),
         ({"Expires": str(LONGEST + 1)}, 400, None),
