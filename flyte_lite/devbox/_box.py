@@ -70,8 +70,8 @@ class Devbox:
     imported there from the same path. Its environment tells it `RUN_NAME`, `ACTION_NAME` and `FLYTE_ATTEMPT_NUMBER`
     (from 0). Nobody has to sign in, so keep it on an address that only you can reach.
 
-    A task writes its report with `flyte_lite.devbox.report`. Links to reports name the host that the caller used, and are
-    signed as S3's are. Notifications are never sent; `notifications` shows them.
+    A task writes its report with `flyte_lite.devbox.report`. Links to reports name the host that the caller used, and
+    are signed as S3's are. Notifications are never sent; `notifications` shows them.
 
     With a folder, whatever was answered is there again for the next devbox, also if this one is killed: projects, tasks
     with their functions, runs, outputs, logs, what is cached. (If the machine itself loses power, the last seconds may
