@@ -15,6 +15,7 @@ from flyte_lite.remote._action_details import ROOT, ActionDetails, Step, get_det
 from flyte_lite.remote._artifacts import HasArtifacts
 from flyte_lite.remote._filters import Phases, SortBy, TimeFilter
 from flyte_lite.remote._logs import HasLogs
+from flyte_lite.remote._waiting import insist
 from flyte_lite.remote._watching import Watched
 
 if TYPE_CHECKING:
@@ -158,7 +159,9 @@ class Action(Watched, HasLogs, HasArtifacts, Step["run_definition_pb2.Action"]):
         RPC:
             flyteidl2.workflow.RunService/GetActionDetails
         """
-        details = ActionDetails(get_details(self._session, self.pb2.id), self._session)
+        session = self._session
+        deadline = session.deadline()
+        details = ActionDetails(insist(lambda: get_details(session, self.pb2.id, deadline), deadline), session)
         self.pb2.CopyFrom(summary(details.pb2))
         return details
 

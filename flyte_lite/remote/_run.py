@@ -23,7 +23,7 @@ from flyte_lite.remote._filters import Phases, SortBy, TimeFilter
 from flyte_lite.remote._logs import HasRunLog
 from flyte_lite.remote._run_details import RunDetails, get_details
 from flyte_lite.remote._statuses import status_of
-from flyte_lite.remote._waiting import PATIENCE
+from flyte_lite.remote._waiting import PATIENCE, insist
 from flyte_lite.remote._watching import Watched
 
 if TYPE_CHECKING:
@@ -207,8 +207,9 @@ class Run(HasData, Watched, HasRunLog, HasArtifacts, Resource["run_definition_pb
         RPC:
             flyteidl2.workflow.RunService/ListRuns, the smallest answer that has the phase
         """
-        session = self._session
-        self.pb2.action.status.CopyFrom(status_of(session, self.pb2.action.id, session.deadline()))
+        session, root = self._session, self.pb2.action.id
+        deadline = session.deadline()
+        self.pb2.action.status.CopyFrom(insist(lambda: status_of(session, root, deadline), deadline))
         return self
 
     def details(self) -> RunDetails:
@@ -221,8 +222,8 @@ class Run(HasData, Watched, HasRunLog, HasArtifacts, Resource["run_definition_pb
 
     def _details_by(self, deadline: Deadline) -> RunDetails:
         if self._details is None or not self._details.done():
-            session = self._session
-            self._details = RunDetails(get_details(session, self.pb2.action.id.run, deadline), session)
+            session, run = self._session, self.pb2.action.id.run
+            self._details = RunDetails(insist(lambda: get_details(session, run, deadline), deadline), session)
             self.pb2.action.CopyFrom(_action_details.summary(self._details.pb2.action))
         return self._details
 
@@ -257,10 +258,9 @@ class Run(HasData, Watched, HasRunLog, HasArtifacts, Resource["run_definition_pb
 
     def _raise_for_status_by(self, deadline: Deadline) -> None:
         if not self.phase.is_success:
-            session = self._session
-            ActionDetails(
-                _action_details.get_details(session, self.pb2.action.id, deadline), session
-            ).raise_for_status()
+            session, root = self._session, self.pb2.action.id
+            found = insist(lambda: _action_details.get_details(session, root, deadline), deadline)
+            ActionDetails(found, session).raise_for_status()
 
     def get_debug_url(self, *, timeout: Optional[float] = None, patience: float = PATIENCE) -> Optional[str]:
         """Where the editor is that the run was started under, with `with_runcontext(debug=True)`.

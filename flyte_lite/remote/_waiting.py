@@ -12,7 +12,7 @@ from typing import Optional, TypeVar
 
 from flyte_lite._clock import Clock, Deadline, is_length
 from flyte_lite._repeat import repeat
-from flyte_lite.errors import CallError, CanceledError, Code
+from flyte_lite.errors import CallError, CanceledError, Code, NotFoundError
 
 T = TypeVar("T")
 
@@ -28,6 +28,9 @@ SHORTEST = 0.1
 """Seconds between questions that a caller may ask for at least."""
 PATIENCE = 300.0
 """Seconds of unbroken failure after which a wait gives up."""
+
+TRIES = 4
+"""How often in all something that was seen before is asked for, if it is not found."""
 
 _PASSING = {
     Code.UNAVAILABLE,
@@ -182,3 +185,28 @@ def poll(
         draw: Makes the jitter.
     """
     return Poll(deadline, draw, interval).until(ask, enough, Patience(deadline.clock, patience))
+
+
+def insist(ask: Callable[[], T], deadline: Deadline, *, draw: Callable[[], float] = _random.random) -> T:
+    """Ask for what was seen before, and do not believe at once that it is not there.
+
+    An overloaded server says NOT_FOUND of a few things among thousands; it takes a second and a half to be believed.
+
+    Args:
+        ask: Must keep to the deadline itself.
+        deadline: Of all tries.
+        draw: Makes the jitter.
+
+    Raises:
+        CallError: What the last try raised.
+    """
+
+    def again(number: int, value: Optional[T], error: Optional[Exception]) -> Optional[float]:
+        if not isinstance(error, NotFoundError) or number >= TRIES:
+            return None
+        wanted = FIRST * 2 ** (number - 1) * (0.9 + 0.2 * draw())
+        left = deadline.left()
+        # The answer that there is says more than that the time is up.
+        return wanted if left is None or wanted < left else None
+
+    return repeat(lambda number: ask(), again, deadline)

@@ -19,13 +19,14 @@ from flyte_lite.errors import (
     PermissionDeniedError,
     RateLimitedError,
     RpcError,
+    RuntimeSystemError,
     UnavailableError,
     WaitTimeoutError,
 )
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from flyte_lite.models import ActionPhase
 from flyte_lite.remote import Run
-from flyte_lite.remote._waiting import pause, poll
+from flyte_lite.remote._waiting import Patience, Poll, pause, poll
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, PAUSED = 1, 4, 5, 6, 9
 SOME_NEW_PHASE = 42
@@ -317,3 +318,83 @@ def test_a_caller_may_say_how_often_to_ask() -> None:
 def test_an_interval_must_leave_the_server_its_time(interval: Any) -> None:
     with pytest.raises(ValueError, match=r"interval is .*; give 0\.1 seconds or more"):
         Run(a_run(), FakeChannel().session()).wait(interval=interval)
+
+
+def test_what_was_seen_before_is_asked_for_again_if_it_is_not_found() -> None:
+    gone = NotFoundError("overloaded", Code.NOT_FOUND)
+    details = run_service_pb2.GetRunDetailsResponse(details={"action": {"status": {"phase": SUCCEEDED}}})
+    failed = run_service_pb2.GetActionDetailsResponse(details={"status": {"phase": FAILED}})
+    channel = FakeChannel()
+    channel.on("RunService/ListRuns", listed(RUNNING), run_service_pb2.ListRunsResponse())
+    channel.on("RunService/GetRunDetails", gone, gone, gone, details)
+    channel.on("RunService/GetActionDetails", gone, failed)
+    run = Run(a_run(RUNNING), channel.session())
+
+    assert run.sync().phase == "running"
+    assert run.sync().phase == "failed", "by its details, as the list does not show it"
+    channel.on("RunService/GetActionDetails", gone, failed)
+    assert run.action.details().phase == "failed"
+    channel.on("RunService/GetActionDetails", gone, gone, failed)
+    with pytest.raises(RuntimeSystemError, match="does not say why"):
+        run.raise_for_status()
+    assert run.details().done()
+    assert 2.4 < sum(channel.clock.slept) < 4
+
+
+def test_what_stays_away_is_believed_to_be_gone_soon() -> None:
+    gone = NotFoundError("no such run", Code.NOT_FOUND)
+    channel = FakeChannel().on("RunService/GetRunDetails", gone)
+    run = Run(a_run(), channel.session())
+
+    with pytest.raises(NotFoundError, match="no such run"):
+        run.details()
+    assert len(channel.calls) == 4
+    assert channel.clock.now < 1002
+    run = Run(a_run(), channel.session(timeout=0.5))
+    with pytest.raises(NotFoundError, match="no such run"):
+        run.details()
+    with pytest.raises(NotFoundError):
+        Run.bind(channel.session()).get("r1")
+    assert len(channel.calls) == 4 + 2 + 1
+
+
+def test_an_outage_is_as_long_as_its_failures_not_as_what_came_before() -> None:
+    clock = FakeClock()
+    patience = Patience(clock, 10)
+    away = UnavailableError("away", Code.UNAVAILABLE)
+    clock.now += 1000
+
+    assert patience.covers(away)
+    clock.now += 9
+    assert patience.covers(away)
+    clock.now += 2
+    assert not patience.covers(away)
+    patience.answered()
+    assert patience.covers(away)
+    assert not patience.covers(PermissionDeniedError("no", Code.PERMISSION_DENIED))
+    assert not patience.covers(ValueError())
+
+
+def test_one_wait_over_many_answers_keeps_its_pace() -> None:
+    clock = FakeClock()
+    poll = Poll(Deadline(clock, None), draw=middle)
+
+    for _ in range(3):
+        assert poll.until(lambda: True, bool)
+    assert clock.slept == pytest.approx([0.2, 0.2])
+    clock.now += 1000
+    poll.until(lambda: True, bool)
+    assert len(clock.slept) == 2, "that was long enough"
+    poll.until(lambda: True, bool)
+    assert clock.slept[-1] == pytest.approx(10)
+
+
+def test_without_patience_the_first_failure_is_the_last() -> None:
+    clock = FakeClock()
+
+    def ask() -> bool:
+        raise UnavailableError("away", Code.UNAVAILABLE)
+
+    with pytest.raises(UnavailableError):
+        Poll(Deadline(clock, None)).until(ask, bool)
+    assert clock.slept == []
