@@ -106,16 +106,18 @@ class Client:
         return self.until(self.create(task, run_spec, **inputs), *ENDS)
 
     def outputs(self, action: run_definition_pb2.ActionDetails) -> dict[str, Any]:
+        return self.data(action)[1]
+
+    def data(self, action: run_definition_pb2.ActionDetails) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Inputs and outputs."""
         request = dataproxy_service_pb2.GetActionDataRequest(action_id=action.id)
         response = self.call(
             "dataproxy.DataProxyService/GetActionData", request, dataproxy_service_pb2.GetActionDataResponse
         )
-        declared = action.task.task_template.interface.outputs.variables
-        kinds: dict[str, types_pb2.LiteralType] = {variable.key: variable.value.type for variable in declared}
-        return {
-            literal.name: _literals.from_literal(literal.value, kinds[literal.name])
-            for literal in response.outputs.literals
-        }
+        interface = action.trace.interface if action.HasField("trace") else action.task.task_template.interface
+        return _values(response.inputs.literals, interface.inputs), _values(
+            response.outputs.literals, interface.outputs
+        )
 
     def abort_action(self, run: str, name: str) -> None:
         request = run_service_pb2.AbortActionRequest()
@@ -127,6 +129,11 @@ class Client:
         request = run_service_pb2.AbortRunRequest(reason=reason)
         request.run_id.project, request.run_id.domain, request.run_id.name = "flytesnacks", "development", run
         self.call("workflow.RunService/AbortRun", request, run_service_pb2.AbortRunResponse)
+
+
+def _values(literals: Any, declared: Any) -> dict[str, Any]:
+    kinds: dict[str, types_pb2.LiteralType] = {variable.key: variable.value.type for variable in declared.variables}
+    return {literal.name: _literals.from_literal(literal.value, kinds[literal.name]) for literal in literals}
 
 
 def steps(attempt: run_definition_pb2.ActionAttempt) -> list[str]:

@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from flyte_lite.devbox._box import Devbox
     from flyte_lite.devbox._declare import task
     from flyte_lite.devbox._group import group
+    from flyte_lite.devbox._trace import trace
 
-__all__ = ["Devbox", "group", "task"]
+__all__ = ["Devbox", "group", "task", "trace"]
 
 _HOME = {
     "Devbox": "flyte_lite.devbox._box",
     "group": "flyte_lite.devbox._group",
     "task": "flyte_lite.devbox._declare",
+    "trace": "flyte_lite.devbox._trace",
 }
 
 

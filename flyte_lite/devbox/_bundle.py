@@ -166,7 +166,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
             task = self._which(obj)
             if task is None:
                 return None
-            from flyte_lite.devbox._child import Shape
+            from flyte_lite.devbox._shape import Shape
 
             self._pids[obj] = (task.name, task.version, Shape.of(obj))
         return self._pids[obj]

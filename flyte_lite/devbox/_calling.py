@@ -45,10 +45,19 @@ def call(
         import asyncio
 
         result = asyncio.run(result)
+    return outputs_of(result, list(outputs), gives)
+
+
+def outputs_of(result: Any, names: list[str], declared: Mapping[str, LiteralType]) -> bytes:
+    """What a function returned, as `Outputs`.
+
+    Raises:
+        LiteralError: It is not what is declared.
+    """
     made = common_pb2.Outputs()
-    for name, value in _values(result, list(outputs)):
-        where = "its result" if len(gives) == 1 else name
-        made.literals.add(name=name, value=written(value, gives[name], where))
+    for name, value in _values(result, names):
+        where = "its result" if len(declared) == 1 else name
+        made.literals.add(name=name, value=written(value, declared[name], where))
     return made.SerializeToString()
 
 

@@ -4,64 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Callable
 
 from flyte_lite import errors
-from flyte_lite._literals.signatures import function_interface
-from flyte_lite.devbox import _group, leash
-from flyte_lite.devbox._calling import read, written
+from flyte_lite.devbox import _group, _trace, leash
+from flyte_lite.devbox._shape import BadInputs, Shape
 from flyte_lite.devbox.messages import CALL
-from flyte_lite.idl.flyteidl2.core import interface_pb2
-from flyte_lite.idl.flyteidl2.task import common_pb2
 
 if TYPE_CHECKING:
     from flyte_lite.devbox.leash import Leash
-    from flyte_lite.idl.flyteidl2.core.types_pb2 import LiteralType
-
-
-class Shape(NamedTuple):
-    """What a task takes and gives, as far as its callers need to know it.
-
-    Attributes:
-        name: Of the function.
-        parameters: Name, kind, and whether it may be left out, in the order of the signature.
-        interface: A `TypedInterface`, as bytes.
-        inputs: Resolved annotations of its parameters.
-        outputs: Resolved annotations of `o0`, `o1`, ..., in that order.
-        result: The named tuple that it returns; None if it returns none.
-        awaited: Whether calling it gives something to be awaited.
-    """
-
-    name: str
-    parameters: Sequence[tuple[str, int, bool]]
-    interface: bytes
-    inputs: Mapping[str, Any]
-    outputs: Mapping[str, Any]
-    result: Optional[type]
-    awaited: bool
-
-    @classmethod
-    def of(cls, function: Callable[..., Any]) -> Shape:
-        """That of a function.
-
-        Raises:
-            LiteralError: Its interface can't be told from its annotations.
-        """
-        told = function_interface(function)
-        inner = inspect.unwrap(function)
-        return cls(
-            function.__name__,
-            [
-                (each.name, int(each.kind), each.default is not each.empty)
-                for each in inspect.signature(inner).parameters.values()
-            ],
-            told.interface.SerializeToString(),
-            told.inputs,
-            told.outputs,
-            told.result,
-            inspect.iscoroutinefunction(inner),
-        )
 
 
 class ChildTask:
@@ -95,14 +47,22 @@ class ChildTask:
             RuntimeSystemError: It failed, by fault of the devbox or the machine.
             RuntimeUserError: It failed, by its own fault.
             TaskTimeoutError: It took longer than it may.
+            TraceDoesNotAllowNestedTasksError: It is called in a function with `@trace`.
         """
         holder = leash.held()
         if holder is None:
             raise RuntimeError(
                 f"task {self._task} can be called in the task's own process only, not in one that the task has started"
             )
+        if _trace.inside():
+            raise errors.TraceDoesNotAllowNestedTasksError(
+                f"task {self._task} is called in a function with @trace, which may call no tasks"
+            )
         shape = self._shape
-        inputs = self._inputs(args, kwargs)
+        try:
+            inputs = shape.inputs_of(args, kwargs)
+        except BadInputs as bad:
+            raise errors.InputsError(self._task, bad.problems, f"{shape.name}{shape.signature()}") from None
         header = {"name": self._task, "version": self._version, "group": _group.present()}
         if shape.awaited:
             return self._awaited(holder, header, inputs)
@@ -114,7 +74,7 @@ class ChildTask:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        return _signature(self._shape)
+        return self._shape.signature()
 
     @functools.cached_property
     def _shape(self) -> Shape:
@@ -141,38 +101,10 @@ class ChildTask:
             raise
         return self._result(*answer)
 
-    def _inputs(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
-        shape = self._shape
-        try:
-            given = _signature(shape).bind(*args, **kwargs).arguments
-        except TypeError as error:
-            raise errors.InputsError(self._task, [str(error)], _described(shape)) from None
-        types = _types(shape, outputs=False)
-        made = common_pb2.Inputs()
-        problems = []
-        for name in (name for name in types if name in given):
-            try:
-                made.literals.add(name=name, value=written(given[name], types[name], name))
-            except errors.LiteralError as error:
-                problems.append(str(error))
-        if problems:
-            raise errors.InputsError(self._task, problems, _described(shape))
-        return made.SerializeToString(deterministic=True)
-
     def _result(self, header: Mapping[str, Any], outputs: bytes) -> Any:
         if header.get("error") is not None:
             raise error_of(**header["error"])
-        shape = self._shape
-        values = read(common_pb2.Outputs.FromString(outputs).literals, _types(shape, outputs=True), shape.outputs)
-        if not shape.outputs:
-            return None
-        missing = [name for name in shape.outputs if name not in values]
-        if missing:
-            raise errors.LiteralError(f"task {self._task} gave no {', '.join(missing)}")
-        found = [values[name] for name in shape.outputs]
-        if shape.result is not None:
-            return shape.result(*found)
-        return found[0] if len(found) == 1 else tuple(found)
+        return self._shape.result_of(outputs, f"task {self._task}")
 
 
 def child_task(name: str, version: str, shape: Shape) -> ChildTask:
@@ -204,28 +136,3 @@ def error_of(phase: str, code: str, message: str, user: bool) -> Exception:
     if code == "OOMKilled":
         return errors.OOMError(code, message)
     return (errors.RuntimeUserError if user else errors.RuntimeSystemError)(code, message)
-
-
-def _signature(shape: Shape) -> inspect.Signature:
-    return inspect.Signature(
-        [
-            inspect.Parameter(
-                name,
-                inspect._ParameterKind(kind),
-                annotation=shape.inputs[name],
-                # Which it is, the devbox knows: it fills them in.
-                default=... if optional else inspect.Parameter.empty,
-            )
-            for name, kind, optional in shape.parameters
-        ]
-    )
-
-
-def _described(shape: Shape) -> str:
-    return f"{shape.name}{_signature(shape)}"
-
-
-def _types(shape: Shape, *, outputs: bool) -> dict[str, LiteralType]:
-    interface = interface_pb2.TypedInterface.FromString(shape.interface)
-    part = interface.outputs if outputs else interface.inputs
-    return {variable.key: variable.value.type for variable in part.variables}

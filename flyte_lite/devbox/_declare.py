@@ -97,7 +97,8 @@ def task(
     def declare(function: F) -> F:
         if leash.held() is not None:
             # This module was imported in a worker, where tasks are there to be called.
-            from flyte_lite.devbox._child import ChildTask, Shape
+            from flyte_lite.devbox._child import ChildTask
+            from flyte_lite.devbox._shape import Shape
 
             made: Any = ChildTask(*named(function, declaration), lambda: Shape.of(function))
             return made  # type: ignore[no-any-return]

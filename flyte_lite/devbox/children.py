@@ -12,7 +12,7 @@ import hashlib
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Callable, Protocol
 
-from flyte_lite.devbox.messages import ANSWER, CALL, CANCEL, message, parted, with_header
+from flyte_lite.devbox.messages import ANSWER, CALL, CANCEL, TRACE, TRACED, message, parted, with_header
 from flyte_lite.devbox.services.creation import storage_folder, with_defaults
 from flyte_lite.devbox.services.details import fill_details
 from flyte_lite.devbox.services.internal_run import recorded
@@ -20,6 +20,7 @@ from flyte_lite.devbox.services.run import data_uris
 from flyte_lite.devbox.state.actions import TERMINAL, ActionKey
 from flyte_lite.devbox.state.tasks import TaskKey
 from flyte_lite.idl.flyteidl2.common import phase_pb2
+from flyte_lite.idl.flyteidl2.core import tasks_pb2
 from flyte_lite.idl.flyteidl2.task import common_pb2, run_pb2, task_definition_pb2
 from flyte_lite.idl.flyteidl2.workflow import internal_run_service_pb2, run_definition_pb2
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from flyte_lite.devbox.slots import Slot
     from flyte_lite.devbox.state import State
     from flyte_lite.devbox.state.actions import Action
-    from flyte_lite.idl.flyteidl2.core import tasks_pb2
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 # Letters of a name: as many as 128 bits take in base 36.
@@ -155,6 +155,10 @@ class Children:
             self._call(header, rest)
         elif kind == CANCEL:
             self._cancel(header["number"])
+        elif kind == TRACE:
+            self._find_trace(header, rest)
+        elif kind == TRACED:
+            self._record_trace(header, rest)
 
     def attend(self) -> None:
         """Give the answers that there are, if the parent may go on."""
@@ -196,6 +200,31 @@ class Children:
         self._executor.listen(key, hear)
         self.attend()
 
+    def _find_trace(self, header: Mapping[str, Any], given: bytes) -> None:
+        template = tasks_pb2.TaskTemplate()
+        template.id.name, template.metadata.discovery_version = header["name"], "trace"
+        key = self._key(template, common_pb2.Inputs.FromString(given), header["group"])
+        before = self._state.actions.get(key)
+        outputs = None if before is None else self._state.objects.get(before.outputs_uri)
+        answer = {"number": header["number"], "action": key.name, "found": outputs is not None}
+        self._process.send(message(ANSWER, with_header(answer, outputs or b"")))
+
+    def _record_trace(self, header: Mapping[str, Any], parts: bytes) -> None:
+        inputs_size, outputs_size, _ = header["sizes"]
+        request = self._request(header["action"], header["group"])
+        trace = request.trace
+        trace.name = header["name"]
+        trace.phase = phase_pb2.ACTION_PHASE_SUCCEEDED
+        trace.start_time.FromMicroseconds(int(header["started"] * 1e6))
+        trace.end_time.FromMicroseconds(int(header["ended"] * 1e6))
+        trace.outputs.output_uri = request.input_uri.replace("/inputs.pb", "/outputs.pb")
+        trace.spec.interface.ParseFromString(parts[inputs_size + outputs_size :])
+        with self._state.database.transaction():
+            self._state.objects.put(request.input_uri, parts[:inputs_size])
+            self._state.objects.put(trace.outputs.output_uri, parts[inputs_size : inputs_size + outputs_size])
+            action, told = recorded(request, self._state.now())
+            self._state.actions.create(action, told, None)
+
     def _hear(self, number: int, attempt: int) -> None:
         self._over.append(number)
         self._slot.claim(attempt, self._process.poke)
@@ -227,11 +256,8 @@ class Children:
         return self._parent.key._replace(name=action_name(call, self._calls[call]))
 
     def _make(self, key: ActionKey, spec: task_definition_pb2.TaskSpec, inputs: common_pb2.Inputs, group: str) -> None:
-        uri = f"{self._folder}/{key.project}/{key.domain}/{key.run}/{key.name}/inputs.pb"
-        self._state.objects.put(uri, inputs.SerializeToString())
-        request = internal_run_service_pb2.RecordActionRequest(parent=self._parent.name, group=group, input_uri=uri)
-        request.action_id.run.project, request.action_id.run.domain = key.project, key.domain
-        request.action_id.run.name, request.action_id.name = key.run, key.name
+        request = self._request(key.name, group)
+        self._state.objects.put(request.input_uri, inputs.SerializeToString())
         id = spec.task_template.id
         task = request.task
         task.id.project, task.id.domain, task.id.name, task.id.version = id.project, id.domain, id.name, id.version
@@ -241,6 +267,14 @@ class Children:
         task.spec.task_template.id.org = "local"
         action, told = recorded(request, self._state.now())
         self._state.actions.create(action, told, None)
+
+    def _request(self, name: str, group: str) -> internal_run_service_pb2.RecordActionRequest:
+        parent = self._parent
+        uri = f"{self._folder}/{parent.project}/{parent.domain}/{parent.run}/{name}/inputs.pb"
+        request = internal_run_service_pb2.RecordActionRequest(parent=parent.name, group=group, input_uri=uri)
+        request.action_id.run.project, request.action_id.run.domain = parent.project, parent.domain
+        request.action_id.run.name, request.action_id.name = parent.run, name
+        return request
 
     def _outcome(self, number: int, key: ActionKey) -> bytes:
         header: dict[str, Any] = {"number": number, "error": None}
