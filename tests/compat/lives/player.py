@@ -14,75 +14,19 @@ from urllib.parse import urlsplit
 
 from connect_stream import Stream
 from life_differences import QUEUED_FIRST, UNCHECKED, meant
-from telling import distinct, errors, lines, names_of, out_of_order, plain, shown
+from telling import by_action, distinct, errors, lines, names_of, out_of_order, plain, shown
+from watcher import ENDS, EVERY, Watcher
 
 SERVICES = {
     "RunService": "flyteidl2.workflow.RunService",
     "TaskService": "flyteidl2.task.TaskService",
     "DataProxyService": "flyteidl2.dataproxy.DataProxyService",
 }
-ENDS = ("SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT")
 PATIENCE = 30.0
-# Seconds between two questions, and those for which a stream that stays open is listened to.
-EVERY = 0.02
 # Milliseconds between two questions of whoever recorded.
 ASKED_EVERY = 50
+# Seconds for which a stream that stays open is listened to.
 LISTEN = 0.3
-
-
-class Watcher:
-    """All that is told of one run while it lives: by polls, by streams, by its log."""
-
-    def __init__(self, player: Player, run: str) -> None:
-        self._player = player
-        self._over = threading.Event()
-        self.id = {"run": {"project": "flytesnacks", "domain": "development", "name": run}, "name": "a0"}
-        self.polled: dict[str, list[Any]] = {"GetRunDetails": [], "GetActionDetails": [], "ListActions": []}
-        self.streams = {
-            "WatchActionDetails": player.stream("RunService/WatchActionDetails", {"actionId": self.id}),
-            "WatchActions": player.stream("RunService/WatchActions", {"runId": self.id["run"]}),
-        }
-        self.tails: dict[int, list[Stream]] = {}
-        self._threads = [threading.Thread(target=each, daemon=True) for each in (self._poll, self._tail)]
-        for thread in self._threads:
-            thread.start()
-
-    def ended(self) -> bool:
-        """True when the status and the last attempt have."""
-        _, response = self._player.call("RunService/GetActionDetails", {"actionId": self.id})
-        details = response.get("details", {})
-        phases = [details.get("status", {}).get("phase"), *(each["phase"] for each in details.get("attempts", [])[-1:])]
-        return len(phases) == 2 and all(str(phase).endswith(ENDS) for phase in phases)
-
-    def close(self) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-        self.streams["WatchActionDetails"].wait(ended=True)
-        for stream in [*self.streams.values(), *(tail for tails in self.tails.values() for tail in tails)]:
-            stream.close()
-
-    def _poll(self) -> None:
-        asks = {"GetRunDetails": {"runId": self.id["run"]}, "ListActions": {"runId": self.id["run"]}}
-        while True:
-            last = self._over.is_set()
-            for rpc, told in self.polled.items():
-                with self._player.asking:
-                    told.append(self._player.call(f"RunService/{rpc}", asks.get(rpc, {"actionId": self.id}))[1])
-            if last:
-                return
-            self._over.wait(EVERY)
-
-    def _tail(self) -> None:
-        # Each attempt's log, asked for until there are lines or the life is over.
-        attempt = 1
-        while not self._over.is_set() and attempt < 9:
-            tail = self._player.stream("DataProxyService/TailLogs", {"actionId": self.id, "attempt": attempt})
-            self.tails.setdefault(attempt, []).append(tail)
-            tail.wait(ended=True)
-            if not (tail.end_stream or {}).get("error"):
-                attempt += 1
-            self._over.wait(EVERY)
 
 
 def _batches(events: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
@@ -106,7 +50,10 @@ class Player:
 
     def __init__(self, address: str, life: Mapping[str, Any]) -> None:
         self._address = address
-        self._life = {**life, "saw_it_being_made": "ACTION_PHASE_INITIALIZING" in json.dumps(life)}
+        # Of several pods some may have been seen being made, and others not.
+        self._alone = {each["id"]["name"] for each in life.get("details", [])} <= {"a0"}
+        saw = self._alone and "ACTION_PHASE_INITIALIZING" in json.dumps(life)
+        self._life = {**life, "saw_it_being_made": saw}
         self._runs = {name: f"r{secrets.token_hex(8)}" for name in ("run", "run2", "run3")}
         self._watchers: dict[str, Watcher] = {}
         self._signed = ""
@@ -192,10 +139,23 @@ class Player:
         for name, watcher in self._watchers.items():
             if self._had_ended(name, event["ms"]):
                 self._until(watcher.ended)
+            elif not self._alone:
+                begun = self._had_begun(name, event["ms"])
+                self._until(lambda watcher=watcher, begun=begun: watcher.running() >= begun)  # type: ignore[misc]
+
+    def _had_begun(self, name: str, ms: int) -> int:
+        told = [
+            self._plain(event["response"])["details"]
+            for event in self._life["timeline"]
+            if event["ms"] < ms and event.get("run") == name and event.get("poll") == "RunService/GetActionDetails"
+        ]
+        return len({row["id"]["name"] for row in told if row["status"]["phase"] == "ACTION_PHASE_RUNNING"})
 
     def _had_ended(self, name: str, ms: int) -> bool:
         for event in self._life["timeline"]:
             if event["ms"] < ms and event.get("run") == name and "opened" not in event and "poll" in event:
+                if event.get("action", "a0") != "a0":
+                    continue
                 details = event["response"].get("details", {})
                 row = details.get("action", details) if isinstance(details, dict) else details
                 row = self._plain(row)
@@ -212,18 +172,22 @@ class Player:
             time.sleep(EVERY)
 
     def _lived(self, name: str, watcher: Watcher, events: list[Mapping[str, Any]], whole: bool) -> Iterator[str]:
-        mine = [event for event in events if event.get("run") == name and "opened" not in event]
+        of_all = [event for event in events if event.get("run") == name and "opened" not in event]
+        mine = [event for event in of_all if event.get("action", "a0") == "a0"]
         order = distinct(self._plain(each) for each in self._life["details"])
-        of_run = [each for each in order if each["id"]["run"]["name"] == f"<{name}>"]
+        of_run = [each for each in order if each["id"] == self._told(watcher.id)]
         for rpc, key in (("WatchActionDetails", "details"), ("WatchActions", "enrichedActions")):
             stream = watcher.streams[rpc]
-            seen = distinct(self._told(message[key]) for message in stream.taken())
+            seen = distinct(self._told(message[key]) for message in watcher.messages(rpc))
             there = distinct(
                 self._plain(event["message"][key])
                 for event in mine
                 if event.get("stream") == f"RunService/{rpc}" and "message" in event
             )
-            yield from self._in_order(f"{name}: {rpc}", seen, of_run if key == "details" else there, there, whole)
+            if key == "details":
+                yield from self._in_order(f"{name}: {rpc}", seen, of_run, there, whole)
+            else:
+                yield from self._each_in_order(f"{name}: {rpc}", seen, there, whole)
             if whole and rpc == "WatchActionDetails" and (not stream.ended or stream.end_stream != {}):
                 yield f"{name}: {rpc} ended with {stream.end_stream}"
         for rpc, told in watcher.polled.items():
@@ -240,8 +204,24 @@ class Player:
                 there = [inside[rpc](each) for each in there if "details" in each]
                 yield from self._in_order(f"{name}: {rpc}", seen, of_run, there, whole)
             else:
-                yield from self._in_order(f"{name}: {rpc}", seen, there, there, whole)
+                seen, there = ([each["actions"] for each in told] for told in (seen, there))
+                yield from self._each_in_order(f"{name}: {rpc}", seen, there, whole)
+        for child, told in watcher.called.items():
+            mark = self._told(child)
+            polls = [each for each in of_all if each.get("poll") and each.get("action") == mark]
+            there = distinct(self._plain(each["response"]["details"]) for each in polls)
+            rows = [each for each in order if each["id"]["name"] == mark]
+            yield from self._in_order(f"{name}: {mark}", distinct(map(self._told, told)), rows, there, whole)
         yield from self._tailed(name, watcher, mine, whole)
+
+    def _each_in_order(self, what: str, seen: list[Any], there: list[Any], whole: bool) -> Iterator[str]:
+        # Those that run side by side go each at its own pace.
+        told, expected = by_action(seen), by_action(there)
+        if told.keys() != expected.keys():
+            yield f"{what} told of {sorted(told)}, not of {sorted(expected)}"
+            return
+        for action, rows in told.items():
+            yield from self._in_order(f"{what} of {action}", rows, expected[action], expected[action], whole)
 
     def _in_order(self, what: str, seen: list[Any], order: list[Any], there: list[Any], whole: bool) -> Iterator[str]:
         if not whole:
@@ -322,12 +302,16 @@ class Player:
 
     def _filled(self, value: Any) -> Any:
         text = json.dumps(value)
-        for name, stands_for in names_of(self._runs).items():
+        for name, stands_for in names_of(self._names()).items():
             text = text.replace(f"<{name}>", stands_for)
         return json.loads(text)
+
+    def _names(self) -> dict[str, str]:
+        children = itertools.chain.from_iterable(watcher.children() for watcher in self._watchers.values())
+        return {**self._runs, **{f"child:{number}": name for number, name in enumerate(children, 1)}}
 
     def _plain(self, value: Any) -> Any:
         return plain(value, {}, self._life)
 
     def _told(self, value: Any) -> Any:
-        return plain(value, names_of(self._runs), self._life)
+        return plain(value, names_of(self._names()), self._life)

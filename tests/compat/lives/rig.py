@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -9,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Optional
 
-from flyte_lite.devbox import Devbox, report
+from flyte_lite.devbox import Devbox, group, report, trace
+from flyte_lite.errors import RuntimeUserError
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=timezone.utc)
 
@@ -68,6 +70,8 @@ def crash(code: int = 3) -> int:
 
 
 def flaky() -> int:
+    # The log of each attempt is to be read while it is there.
+    time.sleep(0.5)
     raise RuntimeError(f"attempt {os.environ['FLYTE_ATTEMPT_NUMBER']}")
 
 
@@ -95,6 +99,53 @@ def reporting(title: str = "Report") -> str:
     return title
 
 
+async def double(n: int) -> int:
+    return 2 * n
+
+
+async def parent(n: int) -> int:
+    with group("children"):
+        return sum(await asyncio.gather(double(n), double(n + 1)))
+
+
+def leaf(n: int) -> int:
+    if n < 0:
+        raise ValueError(f"negative: {n}")
+    return 10 * n
+
+
+def branch(n: int) -> int:
+    return leaf(n) + 1
+
+
+def tree(n: int) -> int:
+    return branch(n) + leaf(n) + leaf(n)
+
+
+def forgiving(n: int) -> str:
+    try:
+        return str(leaf(n))
+    except RuntimeUserError as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def failing_parent(text: str = "child is bad") -> str:
+    return fail(text)
+
+
+def sleeping_parent(seconds: float = 60.0) -> str:
+    return sleeper(seconds)
+
+
+@trace
+async def square(n: int) -> int:
+    return n * n
+
+
+async def traced(n: int) -> int:
+    return await square(n)
+
+
 def deploy(box: Devbox) -> None:
     """All of them, as version v1."""
     box.task(name="rig.hello", version="v1")(hello)
@@ -110,3 +161,12 @@ def deploy(box: Devbox) -> None:
     box.task(name="rig.cached", version="v1", cache=True)(cached)
     box.task(name="rig.sleeper", version="v1")(sleeper)
     box.task(name="rig.reporting", version="v1")(reporting)
+    box.task(name="rig.double", version="v1")(double)
+    box.task(name="rig.parent", version="v1")(parent)
+    box.task(name="rig.failing_parent", version="v1")(failing_parent)
+    box.task(name="rig.sleeping_parent", version="v1")(sleeping_parent)
+    box.task(name="rig.traced", version="v1")(traced)
+    box.task(name="life.leaf", version="v1")(leaf)
+    box.task(name="life.branch", version="v1")(branch)
+    box.task(name="life.tree", version="v1")(tree)
+    box.task(name="life.forgiving", version="v1")(forgiving)

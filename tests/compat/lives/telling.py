@@ -26,7 +26,7 @@ _SIGNED = [
 _PENDING = "Demistify Pending"
 _MAKING = "[|ContainerCreating]: |"
 # Lines of the official runtime, its report of an error, and where in its files or ours the error came through.
-_RUNTIME = re.compile(r"\[flyte\]|^(message: |kind: |worker: |, recoverable=|<frames>|Traceback |\s)")
+_RUNTIME = re.compile(r"\[flyte\]|^(message: |kind: |worker: |, recoverable=|\]$|<frames>|Traceback |\s)")
 
 
 def plain(value: Any, names: Mapping[str, str], life: Mapping[str, Any]) -> Any:
@@ -74,6 +74,12 @@ def _message(message: dict[str, Any], hidden: Sequence[str]) -> Any:
     # 0 is left out of lists, and a devbox may well take no time.
     if "durationMs" in message or ("endTime" in message and "phaseTransitions" not in message):
         message["durationMs"] = "<duration>"
+    for key in ("actions", "enrichedActions"):
+        # Children begin in the same whole second on the real server, so that their order is chance.
+        if key in message:
+            message[key].sort(key=lambda each: each.get("action", each)["id"]["name"])
+    if "childrenPhaseCounts" in message:
+        message["childrenPhaseCounts"] = _counts(message["childrenPhaseCounts"])
     if "clusterEvents" in message:
         message["clusterEvents"] = [
             each["message"] for each in message["clusterEvents"] if each["message"] not in hidden
@@ -86,6 +92,32 @@ def _message(message: dict[str, Any], hidden: Sequence[str]) -> Any:
         steps = [each["phase"] for each in message["phaseTransitions"]]
         message["phaseTransitions"] = distinct(steps)
     return message
+
+
+def _counts(counts: dict[str, int]) -> dict[str, int]:
+    # Zeros tell what was there before; and whether a pod was seen being made is chance.
+    found = {phase: count for phase, count in counts.items() if count}
+    made = found.pop("3", 0)
+    return {**found, "1": found.get("1", 0) + made} if made else found
+
+
+def by_action(messages: Iterable[list[Any]]) -> dict[str, list[Any]]:
+    """The rows of messages that tell of several actions: of each action, those that differ, in order."""
+    rows: dict[str, list[Any]] = {}
+    for message in messages:
+        for row in message:
+            rows.setdefault(row.get("action", row)["id"]["name"], []).append(row)
+    side_by_side = sum(_called(told) for told in rows.values()) > 1
+    return {name: distinct(_uncounted(told) if side_by_side else told) for name, told in rows.items()}
+
+
+def _called(rows: list[Any]) -> bool:
+    return bool(rows[0].get("action", rows[0])["metadata"].get("group"))
+
+
+def _uncounted(rows: list[Any]) -> list[Any]:
+    # How many are in which phase depends on who is faster, but not how it ends.
+    return [{key: value for key, value in row.items() if key != "childrenPhaseCounts"} for row in rows[:-1]] + rows[-1:]
 
 
 def distinct(values: Iterable[Any]) -> list[Any]:
@@ -123,7 +155,7 @@ def _attempts(value: Any) -> Any:
 def lines(messages: Iterable[Mapping[str, Any]]) -> list[str]:
     """What a task itself wrote, of the messages of a tail."""
     told = [line.get("message") for message in messages for log in message["logs"] for line in log["lines"]]
-    return [line for line in told if line and not _RUNTIME.search(line)]
+    return [line.replace("flyte_lite.errors.", "flyte.errors.") for line in told if line and not _RUNTIME.search(line)]
 
 
 def errors(ends: Iterable[Mapping[str, Any]]) -> list[str]:
