@@ -38,7 +38,7 @@ class Condition(Generic[Row]):
         here: Whether a row is so; None if rows do not show it.
         everywhere: True if every server takes the first filter.
         rough: True if servers let more through than is meant, so that `here` looks again.
-        passing: True if a row may cease to be so.
+        passing: True if a row may cease to be so, and `here` tells.
     """
 
     def __init__(
@@ -122,9 +122,7 @@ def times(field: str, given: Optional[TimeFilter]) -> list[Condition[Any]]:
         if not isinstance(bound, datetime.datetime):
             raise ValueError(f"{field} is {given!r}; give a TimeFilter(after=, before=) of datetimes")
         at = bound.astimezone(datetime.timezone.utc).isoformat()
-        # What was changed before a time may be changed again; when it was made stays.
-        passing = field != CREATED_AT and name == "before"
-        made.append(Condition(list_pb2.Filter(function=function, field=field, values=[at]), passing=passing))
+        made.append(Condition(list_pb2.Filter(function=function, field=field, values=[at])))
     return made
 
 

@@ -446,13 +446,15 @@ def test_offsets_alone_would_lose_some() -> None:
 
 def test_a_run_whose_time_of_creation_moves_back_is_not_lost() -> None:
     """The open-source server writes whole seconds over it when the execution begins."""
-    kept = numbered(1000, step=20_000)
+    kept = RunList()
+    for nth in range(1000):
+        # So that a page ends in the middle of a second.
+        kept.add(f"r{nth:05}", SECOND // 2 + nth * 20_000)
 
     def truncate(page: int) -> None:
-        # All those that a reader of `page` pages has not seen yet, about.
-        for nth in range(page * 100, 1000):
-            name = f"r{nth:05}"
-            kept.created[name] = min(kept.created[name], START + nth * 20_000 // SECOND * SECOND)
+        if page == 1:
+            for name in list(kept.created)[200:]:
+                kept.created[name] = kept.created[name] // SECOND * SECOND
 
     kept.between = truncate
     found = names(runs(kept.channel()).listall(limit=None))
@@ -492,6 +494,22 @@ def test_all_that_was_seen_may_leave() -> None:
         found.append(run.name)  # noqa: PERF401 - one by one, as the list changes with it
 
     assert found == [f"r{nth:05}" for nth in range(600)]
+
+
+def test_only_rows_of_one_time_are_looked_through_here() -> None:
+    kept = numbered(400, step=0)
+    for nth in range(1000):
+        kept.add(f"s{nth:05}", (nth + 60) * SECOND)
+
+    assert len(names(runs(kept.channel()).listall(in_phase="running", limit=None))) == 1400
+    asked = ["phase" in [each.field for each in page.filters] for page in kept.pages]
+    assert asked[0]
+    assert asked[-3:] == [True, True, True]
+    assert False in asked
+
+
+def test_more_rows_than_were_asked_for_are_not_given() -> None:
+    assert list(paginate(Tokens(([1, 2, 3], "")), limit=2, key=same)) == [1, 2]
 
 
 def test_rows_without_times_are_read_by_tokens() -> None:

@@ -146,6 +146,7 @@ A0_FAILED = action("a0", phase=FAILED, ended=90)
         ([action("a0", phase=RUNNING), action("a1", "a0", SUCCEEDED, 5)], None),
         # What no server should say.
         ([A0_FAILED, action("a1", "a1", FAILED, 5)], "a0"),
+        ([action("a0", "a0", FAILED, 5)], "a0"),
     ],
 )
 def test_the_deepest_action_that_failed_is_to_blame(
@@ -172,13 +173,17 @@ def test_a_run_that_succeeded_has_no_failure_and_costs_no_call() -> None:
 def test_the_first_failure_has_one_deadline() -> None:
     kept = Steps(A0_FAILED, action("a1", "a0", FAILED, 5))
 
-    def slow(request: Any) -> Any:
-        kept.channel.clock.now += 31
-        return kept._list(request)
+    def slow(request: run_service_pb2.ListActionsRequest) -> Any:
+        kept.channel.clock.now += 20
+        told = kept._list(request)
+        told.token = f"{request.request.token}+"
+        return told
 
     kept.channel.on("RunService/ListActions", slow)
     with pytest.raises(CallTimeoutError):
         kept.run.first_failure()
+    assert len(kept.channel.asked("RunService/ListActions")) == 2
+    assert kept.channel.asked("RunService/GetActionDetails") == []
 
 
 # Tasks.
