@@ -30,6 +30,13 @@ class RunContext:
     def __repr__(self) -> str:
         return f"RunContext({self._options!r})"
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RunContext):
+            return NotImplemented
+        return self._session is other._session and self._options == other._options
+
+    __hash__ = None  # type: ignore[assignment]  # it holds dicts
+
     def over(self, session: Session) -> RunContext:
         """The same options for a launch through another session."""
         return RunContext(session, self._options)

@@ -155,6 +155,8 @@ def test_a_context_shows_what_was_said_but_no_secrets() -> None:
 
     assert repr(context) == "RunContext(name='n'; env_vars: TOKEN; queue='q'; notifications)"
     assert repr(flyte.with_runcontext()) == "RunContext()"
+    assert context == flyte.with_runcontext(name="n", env_vars={"TOKEN": "secret"}, queue="q", notifications=hook)
+    assert context != flyte.with_runcontext(name="n")
 
 
 def test_the_front_knows_what_init_said() -> None:
