@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Generator
+from pathlib import Path
 from typing import Any, Optional
 
 from typing_extensions import assert_type
@@ -14,7 +16,7 @@ from flyte_lite.idl.flyteidl2.core import literals_pb2
 from flyte_lite.idl.flyteidl2.task import run_pb2, task_definition_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
 from flyte_lite.io import DataFrame, Dir, File
-from flyte_lite.models import ActionPhase, NativeInterface
+from flyte_lite.models import ActionPhase, CodeBundle, NativeInterface, PhaseTransitionInfo
 from flyte_lite.remote import (
     Action,
     ActionDetails,
@@ -104,6 +106,20 @@ def reading(run: Run) -> None:
     assert_type(run.done(), bool)
     assert_type(run.sync(), Run)
     run.wait(quiet=True, wait_for="running", timeout=5)
+    run.wait(wait_for="logs-ready", interval=1, patience=600)
+    run.action.wait(timeout=5)
+    assert_type(list(run.watch(True, timeout=5)), list[ActionDetails])
+    assert_type(list(run.action.watch(wait_for="running")), list[ActionDetails])
+    assert_type(list(ActionDetails.watch(run.action.action_id)), list[ActionDetails])
+    assert_type(flyte.wait_all([run, run.name], timeout=5), list[Run])
+    assert_type([each.name for each in flyte.as_completed([run])], list[str])
+    assert_type(run.get_debug_url(timeout=5), Optional[str])
+    assert_type(run.get_logs(1, filter_system=True, timeout=5), Generator[str, None, None])
+    assert_type([line.strip() for line in run.action.get_logs(show_ts=True)], list[str])
+    run.show_logs(max_lines=5, raw=True)
+    assert_type(run.get_report(attempt=1), str)
+    assert_type(run.code_bundle(), Optional[CodeBundle])
+    assert_type(run.action.download_code("code", extract=False), Path)
     assert_type(run.inputs(), ActionInputs)
     assert_type(run.outputs(), ActionOutputs)
     assert_type(run.outputs()[0], Any)
@@ -116,6 +132,17 @@ def reading(run: Run) -> None:
     assert_type(run.action.action_id, identifier_pb2.ActionIdentifier)
     run.abort("enough")
     run.raise_for_status()
+
+
+def timing(details: ActionDetails) -> None:
+    assert_type(details.runtime, datetime.timedelta)
+    assert_type(details.queued_time, Optional[datetime.timedelta])
+    assert_type(details.phase_durations, dict[ActionPhase, datetime.timedelta])
+    (step,) = details.get_phase_transitions(1)
+    assert_type(step, PhaseTransitionInfo)
+    assert_type(step.end_time, Optional[datetime.datetime])
+    assert_type(step.duration, datetime.timedelta)
+    assert_type(details.logs_available(), bool)
 
 
 def failing() -> None:
