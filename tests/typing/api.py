@@ -12,6 +12,7 @@ from typing_extensions import assert_type
 import flyte_lite as flyte
 from flyte_lite import Cancel, Client, DryRun, RunContext, errors
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
+from flyte_lite.idl.flyteidl2.common import run_pb2 as common_run_pb2
 from flyte_lite.idl.flyteidl2.core import literals_pb2
 from flyte_lite.idl.flyteidl2.task import run_pb2, task_definition_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
@@ -27,6 +28,7 @@ from flyte_lite.remote import (
     RunDetails,
     Task,
     TaskDetails,
+    TimeFilter,
 )
 
 
@@ -132,6 +134,19 @@ def reading(run: Run) -> None:
     assert_type(run.action.action_id, identifier_pb2.ActionIdentifier)
     run.abort("enough")
     run.raise_for_status()
+
+
+def listing(client: Client) -> None:
+    since = TimeFilter(after=datetime.datetime.now())
+    assert_type(client.runs.listall(), Iterator[Run])
+    assert_type(next(Run.listall("failed", limit=None, sort_by=("created_at", "desc"), created_at=since)), Run)
+    Run.listall(in_phase=(ActionPhase.FAILED, "aborted"), with_labels={"a": "b"}, with_label_keys=["c"])
+    assert_type(client.actions.listall("r1", in_phase=["failed"], parent_name="a0"), Iterator[Action])
+    assert_type(client.tasks.listall(by_task_env="env", entrypoint=True), Iterator[Task])
+    assert_type(next(client.tasks.listall()).url, str)
+    assert_type(Run.get("r1").first_failure(), Optional[ActionDetails])
+    assert_type(Action.get(run_name="r1").relation, Optional[common_run_pb2.Relation])
+    assert_type(since.after, Optional[datetime.datetime])
 
 
 def timing(details: ActionDetails) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from fakes import FakeChannel
 
 from flyte_lite._clock import Cancel
 from flyte_lite._rpc.method import Method
-from flyte_lite._session import Route, connect
+from flyte_lite._session import Route, Session, connect
 from flyte_lite.config import Config
 from flyte_lite.errors import CanceledError, Code, InternalError, UnavailableError
 from flyte_lite.idl.flyteidl2.cluster import payload_pb2
@@ -65,6 +67,34 @@ def test_a_cluster_that_answers_with_an_error_is_still_there(channel: FakeChanne
             upload(session)
 
     assert asked(channel) == 1
+
+
+TAIL: Method[dataproxy_service_pb2.TailLogsRequest, dataproxy_service_pb2.TailLogsResponse] = Method(
+    dataproxy_service_pb2, "DataProxyService", "TailLogs", safe=True
+)
+
+
+def tail(session: Session) -> list[Any]:
+    request = dataproxy_service_pb2.TailLogsRequest()
+    return list(session.stream(TAIL, request, deadline=session.deadline(), idle=7, route=Route(6, "p", "d")))
+
+
+def test_a_stream_goes_to_the_cluster_of_its_route(channel: FakeChannel) -> None:
+    answer = dataproxy_service_pb2.TailLogsResponse()
+    channel.on("DataProxyService/TailLogs", [answer, answer])
+    session = channel.session()
+
+    assert tail(session) == [answer, answer]
+    (other,) = channel.others.values()
+    assert other.asked("DataProxyService/TailLogs")
+    assert other.idles == [7]
+    channel.on("DataProxyService/TailLogs", UnavailableError("gone", Code.UNAVAILABLE))
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            tail(session)
+
+    # The second time it is asked where that is now.
+    assert asked(channel) == 2
 
 
 def test_copies_share_what_was_learned_of_the_server(channel: FakeChannel) -> None:
