@@ -92,6 +92,7 @@ class Gates(ast.NodeTransformer):
 
     def __init__(self, names: set[str], module: str) -> None:
         self._names, self._module, self._inside = names, module, [""]
+        self.gated: list[str] = []
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         self._inside.append(f"{self._inside[-1]}{node.name}.")
@@ -101,8 +102,10 @@ class Gates(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         name = self._inside[-1] + node.name
-        if name in self._names:
-            begin = 1 if ast.get_docstring(node) is not None else 0
+        begin = 1 if ast.get_docstring(node) is not None else 0
+        # What only says what others must do is empty already.
+        if name in self._names and ast.unparse(node.body[begin:]) not in ("", "..."):  # type: ignore[arg-type]
+            self.gated.append(f"{self._module}.{name}")
             question = ast.parse(f"def _():\n if _emptied({f'{self._module}.{name}'!r}): return None").body[0]
             assert isinstance(question, ast.FunctionDef)
             node.body[begin:begin] = question.body
@@ -123,13 +126,14 @@ def build(folder: Path) -> list[str]:
     for path, wanted in sorted(by_file.items()):
         module = ".".join(path.with_suffix("").parts)
         tree = ast.parse((folder / path).read_text())
-        Gates(wanted, module).visit(tree)
+        gates = Gates(wanted, module)
+        gates.visit(tree)
         (place,) = [
             at for at, node in enumerate(tree.body) if isinstance(node, ast.ImportFrom) and node.module == "__future__"
         ]
         tree.body[place + 1 : place + 1] = ast.parse("from flyte_lite._emptied import emptied as _emptied").body
         (folder / path).write_text(ast.unparse(ast.fix_missing_locations(tree)))
-        names += [f"{module}.{name}" for name in sorted(wanted)]
+        names += sorted(set(gates.gated))
     return names
 
 
