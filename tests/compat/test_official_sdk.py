@@ -22,7 +22,7 @@ from typing import Any, Callable, Literal, NamedTuple, Optional, Union
 import pytest
 
 from flyte_lite import Client
-from flyte_lite.devbox import Devbox, report
+from flyte_lite.devbox import Devbox, group, report, trace
 from flyte_lite.errors import ActionAbortedError, RuntimeUserError
 from flyte_lite.io import Dir, File
 from flyte_lite.remote import Run
@@ -124,6 +124,23 @@ def box() -> Iterator[Devbox]:
         @box.task(name="greetings.sleep", version="v1")
         def sleep(seconds: float) -> None:
             time.sleep(seconds)
+
+        @box.task(name="family.child", version="v1")
+        def child(n: int) -> int:
+            print(f"child {n}|")
+            if n < 0:
+                raise ValueError(f"negative: {n}")
+            return 2 * n
+
+        @trace
+        def square(n: int) -> int:
+            return n * n
+
+        @box.task(name="family.parent", version="v1")
+        def parent(n: int) -> int:
+            with group("pair"):
+                found = child(n) + child(n + 1)
+            return found + square(n)
 
         @box.task(name="values.all", version="v1")
         def everything(
@@ -465,6 +482,50 @@ def test_it_waits_for_its_runs(box: Devbox, official: Script) -> None:
     for stream in box.calls.of("RunService/WatchActionDetails"):
         assert stream.headers["connect-content-encoding"] == "gzip"
         assert (stream.code, stream.dropped) == (None, False)
+
+
+def test_it_reads_what_tasks_have_called(client: Client, official: Script) -> None:
+    parent = client.tasks.get("family.parent", version="v1")
+    good, bad = client.run(parent, n=3), client.run(parent, n=-3)
+    good.wait()
+    bad.wait()
+
+    told = official(
+        """
+        import asyncio
+        good, bad = sys.argv[2:]
+        Run.get(good).wait(quiet=True)
+        actions = sorted(Action.listall(for_run_name=good), key=lambda action: action.start_time)
+        told["actions"] = [(action.parent_name, action.pb2.metadata.group, action.phase.value) for action in actions]
+        details = [ActionDetails.get(run_name=good, name=action.name) for action in actions]
+        told["names"] = [each.task_name for each in details]
+        told["attempts"] = [each.attempts for each in details]
+
+        async def data():
+            return [(dict(await each.inputs()), tuple(await each.outputs())) for each in details]
+
+        told["data"] = asyncio.run(data())
+        failure = Run.get(bad).first_failure()
+        told["failure"] = failure.action_id.name, failure.error_info.message
+        try:
+            Run.get(bad).raise_for_status()
+        except Exception as error:
+            told["error"] = type(error).__name__, error.code, str(error)
+        """,
+        good.name,
+        bad.name,
+    )
+
+    group_of_two = ("a0", "pair", "succeeded")
+    assert told["actions"] == [(None, "", "succeeded"), group_of_two, group_of_two, ("a0", "", "succeeded")]
+    assert told["names"][:3] == ["family.parent", "family.child", "family.child"]
+    assert told["attempts"] == [1, 1, 1, 1]
+    assert told["data"] == [({"n": 3}, (23,)), ({"n": 3}, (6,)), ({"n": 4}, (8,)), ({"n": 3}, (9,))]
+    assert told["failure"][1] == "negative: -3"
+    assert told["error"] == ("RuntimeUserError", "ValueError", "negative: -3")
+    failed = bad.first_failure()
+    assert failed is not None
+    assert told["failure"][0] == failed.name != "a0"
 
 
 def test_it_tails_the_logs_of_its_runs(official: Script) -> None:
