@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from flyte_lite._launch.dry_run import DryRun as DryRun
     from flyte_lite.policies import Backoff as Backoff
     from flyte_lite.policies import Cache as Cache
-    from flyte_lite.policies import CachePolicy as CachePolicy
     from flyte_lite.policies import RetryStrategy as RetryStrategy
     from flyte_lite.policies import Timeout as Timeout
     from flyte_lite.remote._completion import as_completed as as_completed
@@ -60,7 +59,6 @@ __all__ = [
     "APPLE_SILICON",
     "Backoff",
     "Cache",
-    "CachePolicy",
     "Cancel",
     "Client",
     "Device",
@@ -99,7 +97,6 @@ _MODULES = {
     "APPLE_SILICON": "resources",
     "Backoff": "policies",
     "Cache": "policies",
-    "CachePolicy": "policies",
     "Cancel": "_clock",
     "Client": "_client",
     "Device": "resources",

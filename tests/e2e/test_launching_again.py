@@ -19,6 +19,7 @@ from flyte_lite.errors import (
     MaxRuntimeExceededError,
     NotFoundError,
     OptionError,
+    RemoteTaskUsageError,
     RetriesExhaustedError,
     RuntimeUserError,
 )
@@ -242,3 +243,73 @@ def test_notifications_are_kept_with_the_run(client: Client) -> None:
     assert list(slack.on_phases) == [6, 7]
     with pytest.raises(OptionError, match=r"give a value of flyte_lite\.notify"):
         client.with_runcontext(notifications="failed").run(task(client, "hello"), name="Ada")  # type: ignore[arg-type]
+
+
+def test_what_a_deployed_task_says_and_is_told_can_be_read(client: Client) -> None:
+    found = task(client, "hello").fetch()
+
+    other = found.override(
+        resources=flyte.Resources(cpu=(1, 2), memory="1Gi", shm="auto"),
+        cache=flyte.Cache("override", version_override="v3", ignored_inputs="times"),
+        secrets=[flyte.Secret("a-key"), "b"],
+        queue="q",
+    )
+
+    assert (found.cache.behavior, found.secrets, found.queue) == ("disable", [], None)
+    assert [len(each) for each in found.resources] == [0, 0]
+    assert (other.cache.get_version(), other.cache.get_ignored_inputs()) == ("v3", ("times",))
+    assert other.cache.is_enabled()
+    assert (other.secrets, other.queue) == (["a-key", "b"], "q")
+    assert [[entry.value for entry in each] for each in other.resources] == [["1", "1Gi"], ["2"]]
+    run = ended(client.run(other, name="Ada"))
+    sent = run.details().action_details.pb2.task.task_template
+    assert sent.extended_resources.shared_memory.mount_name == "flyte-shm"
+    assert sent.security_context.secrets[0].env_var == "A_KEY"
+    assert run.details().pb2.run_spec.queue == "q"
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "device_class"),
+    [
+        (lambda: flyte.GPU("A100", 2, "1g.5gb"), "nvidia-tesla-a100", 0),
+        (lambda: flyte.TPU("V5E", "2x2"), "tpu-v5-lite-podslice", 1),
+        (lambda: flyte.Neuron("Inf2"), "Inf2", 2),
+        (lambda: flyte.AMD_GPU("MI300X"), "MI300X", 3),
+        (lambda: flyte.HABANA_GAUDI("Gaudi1"), "Gaudi1", 4),
+        (lambda: flyte.Device(1, "GPU", "made yesterday"), "made yesterday", 0),
+        (lambda: "T4:1", "nvidia-tesla-t4", 0),
+    ],
+    ids=["GPU", "TPU", "Neuron", "AMD", "Gaudi", "any", "text"],
+)
+def test_a_task_can_be_given_another_device(client: Client, make: Any, name: str, device_class: int) -> None:
+    changed = task(client, "hello").override(resources=flyte.Resources(gpu=make()))
+
+    made = client.with_runcontext(dry_run=True).run(changed, name="Ada")
+
+    assert isinstance(made, flyte.DryRun)
+    accelerator = made.task_spec.task_template.extended_resources.gpu_accelerator
+    assert (accelerator.device, accelerator.device_class) == (name, device_class)
+
+
+def test_a_task_of_a_mac_stays_there(client: Client) -> None:
+    assert flyte.Resources(gpu=flyte.APPLE_SILICON()).get_device() == flyte.Resources(gpu="AppleSilicon").get_device()
+    with pytest.raises(RemoteTaskUsageError, match="can't be moved to gpu='AppleSilicon'"):
+        task(client, "hello").override(resources=flyte.Resources(gpu=flyte.APPLE_SILICON())).fetch()
+
+
+def test_waits_and_limits_are_sent_as_they_are_meant(client: Client) -> None:
+    backoff = flyte.Backoff(datetime.timedelta(seconds=1), 2.0, datetime.timedelta(seconds=3))
+    changed = task(client, "hello").override(
+        retries=flyte.RetryStrategy(2, backoff), timeout=flyte.Timeout.of(60), secrets=flyte.Secret("k", group="g")
+    )
+
+    made = client.with_runcontext(dry_run=True).run(changed, name="Ada")
+
+    assert isinstance(made, flyte.DryRun)
+    metadata = made.task_spec.task_template.metadata
+    assert (metadata.retries.retries, metadata.retries.backoff.factor, metadata.timeout.seconds) == (2, 2.0, 60)
+    assert [backoff.compute_delay(n).seconds for n in range(3)] == [1, 2, 3]
+    assert made.run_spec == made.request.run_spec
+    assert flyte.Resources(shm="1Gi").get_shared_memory() == "1Gi"
+    assert len({flyte.Secret("k").stable_hash(), flyte.Secret("k2").stable_hash()}) == 2
+    assert flyte.version() == flyte.__version__
