@@ -47,7 +47,8 @@ class HasLogs(ABC):
 
         A log that is not there yet is waited for. A lost connection, an outage of up to 5 minutes or a stream that ends
         too soon is mended, and each line comes once. Where lines may be missing all the same, as the server keeps only
-        so many, `LogGapWarning` says so, and it goes on. Ctrl-C ends the reading, not the run.
+        so many, `LogGapWarning` says so, and it goes on. Ctrl-C ends the reading, not the run. Hosted servers never end
+        a log: there it ends after 10 s of silence, once the action has ended.
 
         Args:
             attempt: That attempt alone, from 1. None is the newest one, and those that follow if it fails.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -167,6 +168,32 @@ def test_a_cancel_ends_it_at_once(own: Client, tmp_path: Path) -> None:
         next(log)
     assert time.monotonic() - began < 2
     own.runs.get(run.name).abort()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="it takes no interrupt for one process alone")
+def test_ctrl_c_ends_the_reading_and_not_the_run(own: Client, own_box: Devbox, tmp_path: Path) -> None:
+    run = start(own, "gated", folder=str(tmp_path), count=2)
+    script = (
+        "import sys, flyte_lite as flyte\n"
+        'flyte.init(endpoint=sys.argv[1], project="flytesnacks", domain="development")\n'
+        "for line in flyte.remote.Run.get(sys.argv[2]).get_logs():\n"
+        "    print(line, flush=True)\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", script, own_box.endpoint, run.name]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ) as process:
+        assert process.stdout is not None
+        (tmp_path / "0").touch()
+        assert process.stdout.readline() == "line 0\n"
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        _, said = process.communicate(timeout=30)
+    assert said.endswith("KeyboardInterrupt\n")
+    assert time.monotonic() - began < 5
+
+    (tmp_path / "1").touch()
+    assert list(run.get_logs(timeout=60)) == lines(2)
+    assert run.sync().phase is ActionPhase.SUCCEEDED
 
 
 def test_a_script_prints_the_log_into_a_pipe(own: Client, own_box: Devbox, run_script: object) -> None:
