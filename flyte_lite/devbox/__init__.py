@@ -9,6 +9,20 @@
 
         ...  # any Flyte client, at box.endpoint
 
+Where the function of one task calls that of another, both of them deployed, each call is an action of the run, with its
+own inputs, outputs, attempts, limits and log: one after the other, from threads, or awaited if it is an `async def`.
+
+        @box.task(name="greetings.all", version="v1")
+        def everybody(names: list[str]) -> list[str]:
+            with group("greetings"), ThreadPoolExecutor(10) as pool:
+                return list(pool.map(hello, names))
+
+A call that fails raises the class of `flyte_lite.errors` that tells why, and the caller may catch it. What is still
+running when its caller has ended, or was aborted, is aborted. An attempt that is repeated finds what the one before it
+had called: results are taken over, what runs is waited for, and what has failed gets one more attempt. A task that is
+deployed to a devbox already running can call what is defined above it, and itself. `trace` tells steps that need no
+process of their own. Outside a run all of these are the functions they always were.
+
 It needs `pip install 'flyte_lite[devbox]'`. Everything is loaded when first used, because each worker process imports
 this package too and should start fast.
 """
