@@ -99,6 +99,43 @@ def test_actions_are_listed(steady: Client) -> None:
     assert steady.actions.get(run_name="broken", name="a0").task_name == "steps.fail"
 
 
+def test_the_steps_of_a_run_and_the_deepest_that_failed() -> None:
+    with Devbox() as box, Client(box.endpoint, project=PROJECT, domain=DOMAIN) as client:
+
+        @box.task(name="deep.leaf", version="v1")
+        def leaf(x: int) -> int:
+            return 10 % x
+
+        @box.task(name="deep.middle", version="v1")
+        def middle(x: int) -> int:
+            return leaf(x + 1) + leaf(x)
+
+        @box.task(name="deep.top", version="v1")
+        def top(x: int) -> int:
+            return middle(x)
+
+        run = client.run(client.tasks.get("deep.top", version="v1"), x=0)
+        run.wait(timeout=60)
+
+        steps = list(client.actions.listall(run.name))
+        assert [step.task_name for step in (step.details() for step in steps)] == [
+            "deep.top",
+            "deep.middle",
+            "deep.leaf",
+            "deep.leaf",
+        ]
+        (child,) = client.actions.listall(run.name, parent_name="a0")
+        assert child.name == steps[1].name
+        assert [step.phase for step in client.actions.listall(run.name, parent_name=child.name)] == [
+            "succeeded",
+            "failed",
+        ]
+        blamed = run.first_failure()
+        assert blamed is not None
+        assert (blamed.task_name, blamed.name) == ("deep.leaf", steps[3].name)
+        assert "modulo by zero" in blamed.error_message
+
+
 def test_a_run_that_repeats_another_says_which() -> None:
     with Devbox() as box, Client(box.endpoint, project=PROJECT, domain=DOMAIN) as client:
 
@@ -108,7 +145,6 @@ def test_a_run_that_repeats_another_says_which() -> None:
 
         client.with_runcontext(name="first").run(client.tasks.get("steps.double", version="v1"), x=1).wait(timeout=60)
         again = client.rerun("first")
-        again.wait(timeout=60)
 
         for shown in (client.actions.get(run_name=again.name), again.details().action_details):
             assert shown.relation is not None

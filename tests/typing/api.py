@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
@@ -137,7 +137,7 @@ def reading(run: Run) -> None:
 
 
 def listing(client: Client) -> None:
-    since = TimeFilter(after=datetime.datetime.now())
+    since = TimeFilter(after=datetime.datetime.now(datetime.timezone.utc))
     assert_type(client.runs.listall(), Iterator[Run])
     assert_type(next(Run.listall("failed", limit=None, sort_by=("created_at", "desc"), created_at=since)), Run)
     Run.listall(in_phase=(ActionPhase.FAILED, "aborted"), with_labels={"a": "b"}, with_label_keys=["c"])
