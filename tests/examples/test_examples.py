@@ -18,9 +18,9 @@ README = (ROOT / "README.md").read_text()
 SAID = {
     "channel.py": ["hello Ada", "project flytesnacks", "asked 1 time to make a run"],
     "child_tasks.py": [
-        "pricing tea\ntotal: 21.42\norders.total: succeeded, attempts: 1\n",
-        "orders.price in prices: succeeded, attempts: 1\n" * 3,
-        "orders.price: failed, attempts: 3\nwith_tax: succeeded",
+        "total: 21.42\norders.total : succeeded, attempts: 1\n",
+        "orders.price prices: succeeded, attempts: 1\n" * 3,
+        "orders.price : failed, attempts: 3\nwith_tax : succeeded",
     ],
     "deadlines_and_cancel.py": ["gave up waiting for run", "another thread ended the wait", "is aborted"],
     "first_run.py": ["started r", "it says: hello Ada"],
