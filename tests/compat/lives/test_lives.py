@@ -24,6 +24,14 @@ def applies(life: Mapping[str, Any]) -> bool:
     return all(each["call"].partition("/")[0] in SERVICES and each["call"] not in NOT_SERVED for each in calls)
 
 
+# What is missing for the lives that are not played.
+LATER = {
+    "uploads of files": ("uploads", "file_in_out"),
+    "schedules that fire": ("schedule", "schedule_offloaded"),
+    "SecretService": ("secrets", "secret_scopes"),
+    "AppService": ("app",),
+}
+
 # In these, something happens to a run before its task has begun.
 BEFORE_IT_RUNS = ("abort_queued", "same_name")
 
@@ -65,7 +73,8 @@ def test_it_is_told_as_by_the_real_server(life: Mapping[str, Any], request: pyte
     assert not found, "\n" + "\n".join(found)
 
 
-def test_enough_lives_are_played() -> None:
+def test_the_others_wait_for_what_is_not_served_yet() -> None:
     """The rule leaves out what it is meant to, and no more."""
-    assert len(PLAYED) >= 27
+    left = {life["name"] for life in LIVES} - {life["name"] for life in PLAYED}
+    assert left == {name for lives in LATER.values() for name in lives}
     assert {life for each in DIFFERENCES for life in each.lives} <= {life["name"] for life in PLAYED}
