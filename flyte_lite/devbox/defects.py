@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Defects:
-    """What is wrong with the executor of the open-source server; all are off at first, and after `Devbox.reset`.
+    """What is wrong with the executor of the open-source server; all are off (or 0) at first, and after `Devbox.reset`.
 
         box.defects.endless_restarts = True
 
@@ -16,8 +16,8 @@ class Defects:
         ignored_timeouts: No limit in time is kept.
         failures_without_cause: A run of a task without outputs ends FAILED though its attempt SUCCEEDED, with an error
             that says nothing. The real one does so to about one in a hundred.
-        late_statuses: An attempt is told to have ended 0.3 seconds before the action is, which is RUNNING until then;
-            a stream of its details ends with the attempt. The real one takes a tenth of that.
+        late_statuses: Seconds by which an attempt is told to have ended before the action is, which is RUNNING until
+            then; a stream of its details ends with the attempt. The real one takes 0.04.
         recorded_failures: An attempt that failed and is repeated is told to have FAILED, which ends streams, and the
             action has had its end: it is QUEUED and RUNNING again with an `end_time`, which stays whatever follows.
     """
@@ -38,5 +38,5 @@ class Defects:
         self.endless_restarts = False
         self.ignored_timeouts = False
         self.failures_without_cause = False
-        self.late_statuses = False
+        self.late_statuses = 0.0
         self.recorded_failures = False

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 # Seconds between the endless restarts of the real executor.
 _RESTART_AFTER = 0.5
-# Seconds from the end of an attempt to that of its action, if its status is late.
-_STATUS_AFTER = 0.3
 
 
 class Surroundings(NamedTuple):
@@ -323,9 +321,9 @@ class Undertaking:
         self._record.phase(self._attempt, failure.phase, started_at=started_at, error=failure.error_info())
 
     def _tell_early(self, phase: Phase, started_at: int, error: Optional[run_definition_pb2.ErrorInfo] = None) -> None:
-        if self._given.defects.late_statuses:
+        if self._given.defects.late_statuses > 0:
             self._record.event(self._attempt, phase, started_at=started_at, error=error)
-            self._stopped.wait(_STATUS_AFTER)
+            self._stopped.wait(self._given.defects.late_statuses)
 
     def _tell_running(self, started_at: int, tells: bool) -> None:
         if tells:

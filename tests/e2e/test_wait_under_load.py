@@ -118,7 +118,7 @@ def test_an_attempt_that_failed_is_not_the_end(box: Devbox, client: Client) -> N
     box.defects.recorded_failures = True
     run = launch(client, "third")
 
-    seen = list(run.watch(timeout=SOON))
+    seen = list(run.watch(timeout=SOON, interval=0.1))
 
     again = [each for each in seen if each.status.attempts > 1 and not each.done()]
     assert any(each.status.HasField("end_time") for each in again), "an end_time of what goes on"
@@ -147,10 +147,10 @@ def test_an_end_time_is_not_an_end(box: Devbox, client: Client, way: str) -> Non
 
 @pytest.mark.parametrize(("task", "last", "phase"), [("nap", SUCCEEDED, "succeeded"), ("fail", FAILED, "failed")])
 def test_an_event_comes_before_its_status(box: Devbox, client: Client, task: str, last: int, phase: str) -> None:
-    box.defects.late_statuses = True
+    box.defects.late_statuses = 1.0
     run = launch(client, task, *([0.1] if task == "nap" else []))
 
-    seen = list(run.watch(timeout=SOON))
+    seen = list(run.watch(timeout=SOON, interval=0.1))
 
     early = [each for each in seen if each.pb2.attempts and each.pb2.attempts[-1].phase == last and not each.done()]
     assert [each.phase.value for each in early] == ["running"], "the attempt has ended, the run has not"
@@ -207,7 +207,6 @@ from flyte_lite import Client
 
 with Client(sys.argv[1], project="flytesnacks", domain="development") as client:
     run = client.runs.get(sys.argv[2])
-    print("waiting", flush=True)
     if sys.argv[3] == "wait":
         run.wait(quiet=False)
     else:
@@ -226,19 +225,14 @@ with Client(sys.argv[1], project="flytesnacks", domain="development") as client:
 def test_ctrl_c_ends_the_waiting_and_not_the_run(box: Devbox, client: Client, way: str, hint: str) -> None:
     run = launch(client, "nap", 20.0)
     run.wait(wait_for="running", timeout=SOON)
-    child = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, box.endpoint, run.name, way],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    child.stdout.readline()
-    time.sleep(0.5)
+    words = [sys.executable, "-c", SCRIPT, box.endpoint, run.name, way]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        shown = child.stderr.readline()
+        child.send_signal(signal.SIGINT)
+        errors = child.stderr.read()
 
-    child.send_signal(signal.SIGINT)
-    _, errors = child.communicate(timeout=SOON)
-
+    assert "running" in shown
     assert child.returncode == -signal.SIGINT
     assert errors.splitlines()[-1] == "KeyboardInterrupt"
     assert hint.format(run.name) in errors
