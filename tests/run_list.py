@@ -35,7 +35,7 @@ class RunList:
         self.between = between or (lambda page: None)
         self.unknown: set[str] = set()
         self.lag = 0
-        self.shows_times = True
+        self.timeless: set[str] = set()
         self.pages: list[list_pb2.ListRequest] = []
 
     def add(self, name: str, created: int, phase: int = RUNNING) -> None:
@@ -68,7 +68,7 @@ class RunList:
             action.id.name, action.id.run.name = "a0", name
             action.id.run.project, action.id.run.domain = "p", "d"
             action.status.phase = self.phase[name]  # type: ignore[assignment]
-            if self.shows_times:
+            if name not in self.timeless:
                 action.status.start_time.FromMicroseconds(self.created[name] + self.lag)
         return answer
 
@@ -76,7 +76,7 @@ class RunList:
         if asked.field == "phase":
             assert asked.function == (_F.EQUAL if len(asked.values) == 1 else _F.VALUE_IN)
             return str(self.phase[name]) in asked.values
-        if asked.field == "created_by_subject":
+        if asked.field in ("created_by", "created_by_subject"):
             return self.subject.get(name) == asked.values[0]
         assert asked.field == "created_at", asked
         bound = datetime.datetime.fromisoformat(asked.values[0]) - _EPOCH

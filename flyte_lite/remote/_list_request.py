@@ -102,39 +102,48 @@ class _Asking:
         self._walk = walk
         self._deadline = deadline
         self._here: list[Callable[[Any], bool]] = []
+        self._tried: list[str] = []
+        self._unknown: set[str] = set()
+        self._began = False
 
     def keep(self, row: Any) -> bool:
         """Whether a row of the last page is wanted."""
         return all(holds(row) for holds in self._here)
 
     def page(self, limit: int, token: str) -> tuple[Sequence[Any], str]:
-        """One page. A key that this server turns out not to know is not asked for again."""
-        refused: set[str] = set()
+        """One page. What the first one finds out of the server holds for all: offsets are those of one question."""
+        if self._began:
+            return self._ask(limit, token)
+        self._unknown = set(self._session.refused)
+        passing = False
         while True:
-            filters, tried = self._filters(refused)
-            request = list_pb2.ListRequest(
-                limit=limit, token=token, sort_by=self._order.to_protobuf(), filters=[*filters, *self._from()]
-            )
             try:
-                page = self._send(request, self._deadline or self._session.deadline())
+                page = self._ask(limit, token)
             except CallError as error:
                 # Internal may be the words too, but it may as well pass.
-                if not tried or error.code not in (*REFUSALS, Code.INTERNAL):
+                if not self._tried or error.code not in (*REFUSALS, Code.INTERNAL):
                     self._explain(error)
                     raise
-                refused.update(tried)
-                passing = error.code is Code.INTERNAL
+                passing = passing or error.code is Code.INTERNAL
+                self._unknown.update(self._tried)
+                refused = ", ".join(self._tried)
+                _log.debug("%s: refused by this server (%s), so it is asked otherwise", refused, error.code)
                 continue
-            if refused:
-                _log.debug("%s: %s refused by this server, so rows are looked through here", self._method, refused)
-                if not passing:
-                    self._session.refused.update(refused)
+            self._began = True
+            if not passing:
+                self._session.refused.update(self._unknown)
             return page
 
-    def _filters(self, refused: set[str]) -> tuple[list[list_pb2.Filter], list[str]]:
-        """What to ask with; and the names of what the server may not know."""
-        filters, tried = [], []
-        self._here = []
+    def _ask(self, limit: int, token: str) -> tuple[Sequence[Any], str]:
+        request = list_pb2.ListRequest(
+            limit=limit, token=token, sort_by=self._order.to_protobuf(), filters=[*self._filters(), *self._from()]
+        )
+        return self._send(request, self._deadline or self._session.deadline())
+
+    def _filters(self) -> list[list_pb2.Filter]:
+        """What to ask with. Sets what is to be looked for here, and what the server may not know."""
+        filters = []
+        self._here, self._tried = [], []
         for condition in self._conditions:
             loose = self._walk is not None and self._walk.loose and condition.passing
             if loose and condition.here is not None:
@@ -149,14 +158,14 @@ class _Asking:
                 # All labels are one question.
                 field = way.field.partition(".")[0]
                 name = f"{self._method} by {field} {list_pb2.Filter.Function.Name(way.function)}"
-                if name not in refused and name not in self._session.refused:
+                if name not in self._unknown:
                     filters.append(way)
-                    tried.append(name)
+                    self._tried.append(name)
                     break
             else:
                 assert condition.here is not None
                 self._here.append(condition.here)
-        return filters, tried
+        return filters
 
     def _from(self) -> list[list_pb2.Filter]:
         if self._walk is None or self._walk.start is None:

@@ -173,7 +173,8 @@ class Walk(Generic[Row]):
         self.start: Optional[int] = None
         self.loose = False
         self.overlap = 0
-        self._token = ""
+        # How the next page is asked for if not from a time: a token means something only where it was given.
+        self._last: tuple[Optional[int], bool, str] = (None, False, "")
         self._sign = 1 if ascending else -1
         self._loosens = loosens
         self._refused = refused
@@ -188,9 +189,10 @@ class Walk(Generic[Row]):
         return True
 
     def leave(self) -> str:
-        """Go on by tokens alone from here; the one to go on with."""
-        self._active, self.start, self.loose, self.overlap = False, None, False, 0
-        return self._token
+        """Go on by tokens alone from the last page on; the one to go on with."""
+        self._active, self.overlap = False, 0
+        self.start, self.loose, token = self._last
+        return token
 
     def instead(self, known: bool) -> Optional[str]:
         """Look at the first page of a new beginning: None if it is right, or the token to ask at in its place.
@@ -215,7 +217,7 @@ class Walk(Generic[Row]):
         if not self._active:
             return following
         if None in seen.values():
-            self.leave()
+            self._active = False
             return following
         # As distances from the last row, so that one rule is for both directions.
         ordered = sorted((self._sign * at for at in seen.values() if at is not None), reverse=True)
@@ -223,6 +225,7 @@ class Walk(Generic[Row]):
         self._forget(seen, last)
         begin = self._beginning(ordered)
         held = self._sign * self.start if self.start is not None else None
+        last_page = (self.start, self.loose, following)
         if begin is None and self._loosens and not self.loose:
             # More rows of one time than a page takes: offsets must do among them, so nothing may leave.
             begin, self.loose = last, True
@@ -230,7 +233,7 @@ class Walk(Generic[Row]):
             return following
         else:
             self.loose = False
-        self.start, self._token = self._sign * begin, following
+        self.start, self._last = self._sign * begin, last_page
         self.overlap = sum(at >= begin for at in ordered)
         return ""
 
