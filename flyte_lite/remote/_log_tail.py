@@ -21,6 +21,7 @@ from flyte_lite.errors import (
     LogGapWarning,
     LogsNotYetAvailableError,
     NotFoundError,
+    UnavailableError,
     WaitTimeoutError,
 )
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
@@ -102,7 +103,9 @@ class LogTail:
         self._attempt = attempt
         self._replay = LogReplay()
         self._opened = False
-        self._clean = False  # whether nothing new came since a stream last told all there was
+        self._ends = 0  # streams in a row that came to a clean end, and told nothing new but for the first
+        self._ended = 0.0  # when the last one of them did
+        self._over: Optional[float] = None  # since when the attempt is known to be over
         self._missing: Optional[float] = None  # since when NOT_FOUND is told
         self._said = ""  # what the server said last of why there is no log
         self._tries = 0
@@ -162,6 +165,8 @@ class LogTail:
         details = self._ask()
         over = self._is_over(details)
         if over:
+            if self._over is None:
+                self._over = session.clock.monotonic()
             self._said = _why_none(details)
             if self._said:
                 return _Found(None, over)
@@ -182,15 +187,17 @@ class LogTail:
             if self._missing is None:
                 self._missing = now
             # What was told to its end need not be there any more.
-            believed = self._clean or now - self._missing >= BELIEVED
-            return _Found(None, over) if over and believed else None
+            if over and (self._is_whole() or now - self._missing >= BELIEVED):
+                return _Found(None, over)
+            return None
         except CallTimeoutError:
             if self._deadline.over:
                 raise
             self._idle = min(2 * self._idle, IDLE_MOST)
             if not over:
                 return None
-            self._opened = self._clean = True  # and empty; hosted servers keep it open all the same
+            self._opened = True  # and empty; hosted servers keep it open all the same
+            self._end()
             return _Found(None, over)
         self._missing = None
         self._opened = True
@@ -209,47 +216,65 @@ class LogTail:
                         if replay.doubt:
                             self._warn(_NOT_TOGETHER)
                         if lines:
-                            self._clean = False
+                            self._ends = 0
                             yield lines
-            ended = True
         except CallError as error:
-            ended = False
             if self._deadline.expired and not self._deadline.canceled:
                 self._out_of_time()
+            if replay.count > before:
+                self._came()
+            # Hosted servers keep it open after the end, and silent.
+            ended = over and isinstance(error, CallTimeoutError)
             if isinstance(error, CallTimeoutError):
-                # Hosted servers keep it open after the end.
-                ended = over
                 self._idle = min(2 * self._idle, IDLE_MOST)
-            elif self._deadline.canceled or not self._passes(error, replay.count > before):
+            elif self._deadline.canceled or not self._passes(error):
                 raise
+        else:
+            ended = True
         if ended:
             lines = replay.ended()
             if replay.doubt:
                 self._warn(_NOT_TOGETHER)
             if lines:
                 yield lines
-        if replay.count > before:
-            self._came()
         if not ended:
             return False
         if replay.behind:
-            self._tries += 1
+            self._tries += over
             return self._tries >= _TRIES
-        self._clean = True
-        self._not_before = self._session.clock.monotonic() + self._again
-        self._again = min(2 * self._again, AGAIN_MOST)
+        if replay.count > before:
+            self._came()
+        self._end()
         return True
 
-    def _passes(self, error: CallError, news: bool) -> bool:
+    def _end(self) -> None:
+        """A stream told all that there was."""
+        self._ends += 1
+        self._ended = self._session.clock.monotonic()
+        self._not_before = self._ended + self._again
+        self._again = min(2 * self._again, AGAIN_MOST)
+
+    def _is_whole(self) -> bool:
+        """Whether all of the log has been read, for all that is known. (It is over.)
+
+        So it is if it was read after the end, or to a clean end at the time of that. Or twice before it: a stream of
+        what still runs does not end at once.
+        """
+        assert self._over is not None
+        return self._ends > 1 or (self._ends == 1 and self._over - self._ended <= BELIEVED)
+
+    def _passes(self, error: CallError) -> bool:
         """Whether the stream may be opened again after this error."""
         if isinstance(error, AnswerTooLargeError):
             return False
-        # A server that stops cancels what it is doing.
-        return news or error.code is Code.CANCELED or self._patience.covers(error)
+        if error.code is Code.CANCELED:
+            # That is what a server does which stops.
+            error = UnavailableError(error.message, Code.UNAVAILABLE)
+        return self._patience.covers(error)
 
     def _next(self) -> bool:
         """The log of the attempt has been read; True if there is another one to read, of the attempt that followed."""
-        if self._opened and not self._clean:
+        if self._opened and not self._is_whole():
             self._warn("its last lines can't be read any more")
         if self._any and not self._opened:
             self._warn(f"there is none of attempt {self._attempt}: {self._said}")

@@ -216,7 +216,6 @@ def test_what_does_not_pass_is_raised(channel: FakeChannel) -> None:
     log = run(channel).get_logs()
 
     assert next(log) == "a"
-    # It came with news, so it is tried once more; then it is what it is.
     with pytest.raises(errors.PermissionDeniedError):
         next(log)
 
@@ -267,7 +266,7 @@ def test_silence_is_asked_about_ever_more_seldom(channel: FakeChannel) -> None:
     channel.on(TAIL, *[[said("a"), SILENT]] * 5, [said("a"), said("b"), SILENT], [said("a"), said("b")])
 
     assert texts(channel) == ["a", "b"]
-    assert channel.idles == [10, 10, 20, 40, 60, 60, 10]
+    assert channel.idles == [10, 20, 40, 60, 60, 60, 20]
 
 
 def test_a_quiet_action_whose_streams_end_cleanly_is_not_hammered(channel: FakeChannel) -> None:
@@ -313,6 +312,39 @@ def test_a_log_that_is_gone_after_its_end_was_read_is_whole(channel: FakeChannel
     channel.on(TAIL, numbered(0, 10), NOT_FOUND)
 
     assert texts(channel) == lines(0, 10)
+
+
+def test_a_clean_end_long_before_the_end_proves_nothing_about_a_log_that_is_gone(channel: FakeChannel) -> None:
+    """A server that stopped, say, and was away until the task had ended and its pod was gone."""
+    down = errors.ConnectFailedError("refused")
+    channel.on(DETAILS, state(RUNNING, RUNNING), *[down] * 20, state(SUCCEEDED, SUCCEEDED))
+    channel.on(TAIL, numbered(0, 10), NOT_FOUND)
+
+    with pytest.warns(errors.LogGapWarning, match="its last lines can't be read any more"):
+        assert texts(channel) == lines(0, 10)
+
+
+def test_two_clean_ends_are_the_end_of_a_log_that_is_gone_later(channel: FakeChannel) -> None:
+    """As between two attempts: the first one's process has ended, and its pod goes when the second one comes."""
+
+    def second_attempt_after_a_minute(_: Any) -> Any:
+        now = channel.clock.now
+        return state(RUNNING, RUNNING) if now < 1060 else state(SUCCEEDED, RUNNING, SUCCEEDED)
+
+    def tail(request: Any) -> Any:
+        return NOT_FOUND if channel.clock.now > 1060 and request.attempt == 1 else [said(f"of {request.attempt}")]
+
+    channel.on(DETAILS, second_attempt_after_a_minute).on(TAIL, tail)
+
+    assert texts(channel) == ["of 1", "of 2"]
+
+
+def test_a_server_that_cancels_without_end_is_raised(channel: FakeChannel) -> None:
+    channel.on(DETAILS, state(SUCCEEDED, SUCCEEDED))
+    channel.on(TAIL, [said("a"), errors.CanceledError("it stops", Code.CANCELED)])
+
+    with pytest.raises(errors.CanceledError, match="it stops"):
+        texts(channel)
 
 
 def test_an_overloaded_server_s_not_found_is_not_believed_at_once(channel: FakeChannel) -> None:

@@ -30,7 +30,7 @@ class Life:
     def __init__(self, life: dict[str, Any]) -> None:
         self._times = life["times"]
         self._details = life.get("details", [])
-        mine = [event for event in life["timeline"] if event.get("run") == "run" and event.get("action") == "a0"]
+        mine = [event for event in life["timeline"] if event.get("run", "run") == "run" and event.get("action") == "a0"]
         self._polls = [event for event in mine if event.get("poll") == "RunService/GetActionDetails"]
         self._tails = [event for event in mine if event.get("stream") == "DataProxyService/TailLogs"]
 
@@ -74,25 +74,27 @@ class Life:
         response.details.CopyFrom(self._parsed(self._details[row], run_definition_pb2.ActionDetails()))
         return response
 
+    def _has_ended(self, attempt: int) -> bool:
+        details = self._told().details
+        return details.status.phase > 4 or len(details.attempts) > attempt
+
     def _tail(self, attempt: int) -> Iterator[Any]:
         """What the server tells whoever asks now."""
         now = self._now()
-        late = [event for event in self._tails if "opened" in event and event.get("attempt", attempt) == attempt]
-        live = [event for event in self._tails if "opened" not in event and event["attempt"] == attempt]
-        over = [event for event in live if "end" in event and not _refusal(event)]
-        if late and over and now > over[-1]["ms"] + 1000:
-            live = late
-        elif not any("message" in event and event["ms"] <= now for event in live):
-            refused = [event for event in live if _refusal(event) and event["ms"] <= now]
-            yield errors.NotFoundError(_refusal((refused or live)[-1]) or "not yet", Code.NOT_FOUND)
-            return
+        mine = [event for event in self._tails if event.get("attempt", 1) == attempt]
+        live = [event for event in mine if "opened" not in event]
+        refused = [event for event in live if _refusal(event) and event["ms"] <= now]
+        if self._has_ended(attempt):
+            refused = [event for event in mine if "opened" in event and _refusal(event)]
+        elif any("message" in event and event["ms"] <= now for event in live):
+            refused = []
+        if refused:
+            yield errors.NotFoundError(_refusal(refused[-1]) or "", Code.NOT_FOUND)
         for event in live:
-            if event["ms"] > self._now():
+            if not _refusal(event) and event["ms"] > self._now():
                 yield lambda ms=event["ms"]: setattr(self._clock, "now", ms / 1000)
             if "message" in event:
                 yield self._parsed(event["message"], dataproxy_service_pb2.TailLogsResponse())
-            elif _refusal(event) and live is late:
-                yield errors.NotFoundError(_refusal(event) or "", Code.NOT_FOUND)
 
 
 def _refusal(event: dict[str, Any]) -> Optional[str]:
