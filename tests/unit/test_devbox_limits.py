@@ -95,7 +95,7 @@ def test_limits_in_time_are_told_so_that_clients_know_them(what: Failure, kind: 
 
 
 def ending(status: int = 0, outputs: Optional[bytes] = None, **error: Any) -> Ending:
-    return Ending(outputs, {"memory": False, **error} if error else None, status, timed_out=False)
+    return Ending(outputs, {"user": True, "memory": False, **error} if error else None, status, timed_out=False)
 
 
 @pytest.mark.parametrize(
