@@ -137,7 +137,13 @@ def _since(
 def _ask(
     session: Session, place: identifier_pb2.ProjectIdentifier, names: Sequence[str], deadline: Deadline
 ) -> list[run_definition_pb2.Run]:
-    # A name makes one run, so no answer is longer than its question.
-    request = list_pb2.ListRequest(limit=len(names), filters=[among("run_name", list(names))])
-    named = run_service_pb2.ListRunsRequest(request=request, project_id=place)
-    return list(session.call(_lists.LIST_RUNS, named, deadline=deadline).runs)
+    named = list_pb2.ListRequest(limit=len(names), filters=[among("run_name", list(names))])
+    request = run_service_pb2.ListRunsRequest(request=named, project_id=place)
+    found: list[run_definition_pb2.Run] = []
+    while True:
+        answer = session.call(_lists.LIST_RUNS, request, deadline=deadline)
+        found.extend(answer.runs)
+        # A name makes one run; a server may have pages that are smaller than what was asked for.
+        if not answer.token or not answer.runs or len(found) >= len(names):
+            return found
+        request.request.token = answer.token

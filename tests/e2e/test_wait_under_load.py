@@ -48,6 +48,10 @@ def loaded() -> Iterator[Devbox]:
         def nothing() -> None:
             pass
 
+        @box.task(name="load.parent", version="v1")
+        def parent() -> str:
+            return nap(1.0)
+
         @box.task(name="load.late", version="v1", timeout=0.3)
         def late() -> None:
             time.sleep(60)
@@ -199,6 +203,38 @@ def test_a_log_is_ready_before_its_run_has_ended(box: Devbox, client: Client) ->
     run.abort("seen enough")
     action.wait(timeout=SOON)
     assert action.phase == "aborted"
+
+
+def test_a_parent_whose_attempts_are_0_while_a_child_runs(box: Devbox, client: Client) -> None:
+    run = launch(client, "parent")
+
+    meanwhile = []
+    for details in run.watch(timeout=SOON, interval=0.1):
+        if details.status.attempts == 0:
+            meanwhile.append(details)
+
+    assert meanwhile, "the real server says so"
+    assert {(each.phase.value, each.attempts) for each in meanwhile} == {("running", 1)}
+    assert all(each.logs_available() and each.running_time for each in meanwhile)
+    assert details.attempts == details.status.attempts == 1
+    assert details.phase == "succeeded"
+
+
+def test_a_child_is_waited_for_and_watched_as_a_run_is(box: Devbox, client: Client) -> None:
+    run = launch(client, "parent")
+    child = None
+    while child is None:
+        assert not run.sync().done()
+        time.sleep(0.05)
+        child = next((action for action in client.actions.listall(run.name) if action.parent_name == "a0"), None)
+
+    *_, last = child.watch(timeout=SOON)
+    waited = client.actions.get(run_name=run.name, name=child.name)
+    waited.wait(timeout=SOON)
+
+    assert child.phase == last.phase == waited.phase == "succeeded"
+    assert last.name == child.name
+    run.wait(timeout=SOON)
 
 
 SCRIPT = """
