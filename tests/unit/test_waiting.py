@@ -338,7 +338,7 @@ def test_what_was_seen_before_is_asked_for_again_if_it_is_not_found() -> None:
     with pytest.raises(RuntimeSystemError, match="does not say why"):
         run.raise_for_status()
     assert run.details().done()
-    assert 2.4 < sum(channel.clock.slept) < 4
+    assert 2.1 < sum(channel.clock.slept) < 2.7
 
 
 def test_what_stays_away_is_believed_to_be_gone_soon() -> None:
