@@ -121,7 +121,10 @@ def times(field: str, given: Optional[TimeFilter]) -> list[Condition[Any]]:
             continue
         if not isinstance(bound, datetime.datetime):
             raise ValueError(f"{field} is {given!r}; give a TimeFilter(after=, before=) of datetimes")
-        at = bound.astimezone(datetime.timezone.utc).isoformat()
+        try:
+            at = bound.astimezone(datetime.timezone.utc).isoformat()
+        except (OverflowError, ValueError) as error:
+            raise ValueError(f"{field} has {bound!r}, which is in no year from 1 to 9999 in UTC") from error
         made.append(Condition(list_pb2.Filter(function=function, field=field, values=[at])))
     return made
 

@@ -19,6 +19,8 @@ from flyte_lite.remote._filters import CREATED_AT, Condition, Order
 from flyte_lite.remote._listing import REFUSALS, Walk, paginate
 
 _log = logging.getLogger("flyte_lite")
+# Of the year 9999.
+_LAST_SECOND = 253_402_300_799
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
@@ -184,6 +186,7 @@ class _Asking:
             ) from error
 
 
-def microseconds_of(timestamp: Any) -> int:
-    """A protobuf timestamp as microseconds since 1970."""
-    return int(timestamp.seconds * 1_000_000 + timestamp.nanos // 1000)
+def microseconds_of(timestamp: Any) -> Optional[int]:
+    """A protobuf timestamp as microseconds since 1970; None if it is before that, or in no year that there is."""
+    seconds = timestamp.seconds
+    return int(seconds * 1_000_000 + timestamp.nanos // 1000) if 0 <= seconds <= _LAST_SECOND else None

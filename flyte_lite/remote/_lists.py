@@ -72,6 +72,8 @@ def runs(
     if created_by_subject:
         conditions.append(_created_by(created_by_subject))
     conditions += times("created_at", created_at) + times("updated_at", updated_at)
+    if with_labels is not None and not isinstance(with_labels, Mapping):
+        raise ValueError(f"with_labels is {with_labels!r}; give a dict of keys and values")
     if isinstance(with_label_keys, str):
         raise ValueError(f"with_label_keys is {with_label_keys!r}; give a list of keys")
     for name, value in (with_labels or {}).items():

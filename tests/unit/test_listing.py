@@ -292,6 +292,28 @@ def test_a_time_that_is_none_is_refused(given: Any) -> None:
         runs(FakeChannel()).listall(updated_at=given)
 
 
+def test_a_time_outside_of_all_years_is_refused() -> None:
+    east = datetime.timezone(datetime.timedelta(hours=5))
+
+    with pytest.raises(ValueError, match=r"created_at has .* in no year"):
+        runs(FakeChannel()).listall(created_at=TimeFilter(after=datetime.datetime(1, 1, 1, tzinfo=east)))
+
+
+@pytest.mark.parametrize("seconds", [-1, 253_402_300_800, 2**62])
+def test_a_row_of_no_year_that_there_is_goes_on_by_tokens(seconds: int) -> None:
+    kept = numbered(500)
+
+    def answer(request: run_service_pb2.ListRunsRequest) -> Any:
+        told = kept.answer(request)
+        for run in told.runs:
+            run.action.status.start_time.seconds = seconds
+        return told
+
+    found = names(runs(FakeChannel().on("RunService/ListRuns", answer)).listall(limit=None))
+
+    assert found == sorted(kept.created)
+
+
 @pytest.mark.parametrize(
     ("given", "match"),
     [
@@ -381,6 +403,8 @@ def test_labels_are_looked_up_where_the_server_does_not_know_them() -> None:
     assert names(listall(with_label_keys=["tier"], limit=1)) == ["r00001"]
     with pytest.raises(ValueError, match="give a list of keys"):
         listall(with_label_keys="team")
+    with pytest.raises(ValueError, match="give a dict of keys and values"):
+        listall(with_labels=["team"])  # type: ignore[arg-type]
 
 
 def test_a_server_that_fails_inside_is_asked_again_next_time() -> None:
