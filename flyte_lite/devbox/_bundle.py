@@ -75,11 +75,22 @@ def _dumped(
 ) -> tuple[bytes, frozenset[Callable[..., Any]]]:
     classes = own_annotations([*interface.inputs.values(), *interface.outputs.values()])
     root = _twin(function) if inspect.isfunction(function) else function
-    elsewhere = [(each.__module__, each.__name__, each) for each in others if _stands_alone(each, function.__module__)]
+    # Each by itself: a worker reads only those whose modules it has imported, and could perhaps not import the others.
+    elsewhere = [
+        (each.__module__, each.__name__, _stand_in(each, which))
+        for each in others
+        if _stands_alone(each, function.__module__)
+    ]
     stream = io.BytesIO()
     pickler = _Pickler(stream, root, lambda met: task if met is function else which(met))
     pickler.dump((root, interface.inputs, interface.outputs, list(classes.items()), elsewhere))
     return stream.getvalue(), frozenset(pickler.met)
+
+
+def _stand_in(function: Callable[..., Any], which: Which) -> bytes:
+    stream = io.BytesIO()
+    _Pickler(stream, None, which).dump(function)
+    return stream.getvalue()
 
 
 @contextmanager
@@ -143,12 +154,12 @@ def _twin(function: Any) -> Any:
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
     """cloudpickle's, with other tasks as such, and for which models that refer to one another are not too much."""
 
-    def __init__(self, stream: io.BytesIO, root: Callable[..., Any], which: Which) -> None:
+    def __init__(self, stream: io.BytesIO, root: Optional[Callable[..., Any]], which: Which) -> None:
         super().__init__(stream)
         self._which = which
         self._pids: dict[Callable[..., Any], Any] = {}
         # What decorators have been put around is the task too.
-        self._inside = {root}
+        self._inside: set[Any] = {root}
         inner = getattr(root, "__wrapped__", None)
         while inner is not None:
             self._inside.add(inner)

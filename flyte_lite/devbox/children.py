@@ -19,6 +19,7 @@ from flyte_lite.devbox.services.internal_run import recorded
 from flyte_lite.devbox.services.run import data_uris
 from flyte_lite.devbox.state.actions import TERMINAL, ActionKey
 from flyte_lite.devbox.state.tasks import TaskKey
+from flyte_lite.errors import NotFoundError
 from flyte_lite.idl.flyteidl2.common import phase_pb2
 from flyte_lite.idl.flyteidl2.core import tasks_pb2
 from flyte_lite.idl.flyteidl2.task import common_pb2, run_pb2, task_definition_pb2
@@ -288,15 +289,24 @@ class Children:
             elif action.phase in _FAILED:
                 header["error"] = self._failure(action)
             else:
-                _, outputs_uri = data_uris(self._state, key)
-                return with_header(header, self._state.objects.get(outputs_uri) or b"")
+                try:
+                    _, outputs_uri = data_uris(self._state, key)
+                except NotFoundError as error:
+                    # It was told over the wire that it has succeeded.
+                    header["error"] = _error("FAILED", "DevboxError", f"action {key.name}: {error.message}")
+                else:
+                    return with_header(header, self._state.objects.get(outputs_uri) or b"")
         return with_header(header)
 
     def _failure(self, action: Action) -> Mapping[str, Any]:
         details = run_definition_pb2.ActionDetails()
         fill_details(details, action, self._state.events.of(action.key), b"")
-        told = details.error_info if details.HasField("error_info") else details.attempts[-1].error_info
+        # Timeouts are told of the attempt alone; and a failure may have no cause at all (`defects`).
+        errors = [details.error_info, *(attempt.error_info for attempt in reversed(details.attempts))]
+        told = next((error for error in errors if error.message or error.code), None)
         phase = "TIMED_OUT" if action.phase == phase_pb2.ACTION_PHASE_TIMED_OUT else "FAILED"
+        if told is None:
+            return _error(phase, "UnknownRunFailure", f"action {action.name} failed, and nothing says why")
         return _error(phase, told.code, told.message, user=told.kind == run_definition_pb2.ErrorInfo.KIND_USER)
 
 

@@ -96,7 +96,7 @@ def _run(devbox: leash.Leash, memory: Optional[int], pickled: bytes, inputs: byt
     function, takes, gives, annotations, elsewhere = _Unpickler(io.BytesIO(pickled)).load()
     for module, name, other in elsewhere:
         if module in sys.modules:
-            setattr(sys.modules[module], name, other)
+            setattr(sys.modules[module], name, _Unpickler(io.BytesIO(other)).load())
     for cls, own in annotations:
         # What stood there as texts can't be resolved here, where the class came without its module.
         cls.__annotations__ = own

@@ -345,20 +345,6 @@ def test_those_that_run_are_never_more_than_there_are_workers(tmp_path: Path) ->
         assert max(most) == 2
 
 
-def test_a_task_that_never_stops_calling_itself_is_stopped() -> None:
-    with Devbox(workers=2) as box:
-        client = Client(box)
-
-        @box.task(name="deep.endless", version="v1")
-        def endless() -> None:
-            endless()
-
-        action = client.run("deep.endless")
-
-        assert action.error_info.code == "RecursionError"
-        assert "50 levels deep" in action.error_info.message
-
-
 def _tree(client: Client, pids: str) -> tuple[str, int]:
     # A parent, its child and its grandchild, which sleeps.
     @client.box.task(name="tree.leaf", version="v1")
@@ -428,7 +414,7 @@ def test_a_parent_that_ends_leaves_nothing_behind(client: Client, tmp_path: Path
     pids: list[int] = []
     for how, phase in (("kill", P.ACTION_PHASE_FAILED), ("return", P.ACTION_PHASE_SUCCEEDED)):
         file = tmp_path / how
-        action = client.run("left.parent", how=how, file=str(file))
+        action = client.run("left.late" if how == "late" else "left.parent", how=how, file=str(file))
         run = action.id.run.name
         assert action.status.phase == phase
         (child,) = client.children(run)
@@ -513,6 +499,25 @@ def test_a_function_that_becomes_a_task_later_is_called_as_one(client: Client) -
 
     (child,) = client.children(client.run("later.parent", n=1).id.run.name)
     assert child.metadata.task.id.name == "later.leaf"
+
+
+def test_a_child_that_failed_without_a_cause_says_so(client: Client) -> None:
+    @client.box.task(name="cause.leaf", version="v1")
+    def leaf() -> None:
+        return None
+
+    @client.box.task(name="cause.parent", version="v1")
+    def parent() -> int:
+        leaf()
+        return 1
+
+    client.box.defects.failures_without_cause = True
+    try:
+        action = client.run("cause.parent")
+    finally:
+        client.box.defects.reset()
+
+    assert (action.error_info.code, action.error_info.kind) == ("UnknownRunFailure", KIND.KIND_SYSTEM)
 
 
 def test_tasks_of_modules_are_called_wherever_they_are_met(client: Client, tmp_path: Path) -> None:
