@@ -108,10 +108,9 @@ class RunContext:
 
 
 def _checked_names(force_rerun_actions: Optional[Sequence[str]], recover: bool) -> tuple[str, ...]:
-    if not force_rerun_actions:
-        return ()
-    if not recover:
-        raise OptionError("force_rerun_actions is about what recover=True takes over; without it all actions run again")
-    if isinstance(force_rerun_actions, str) or not all(isinstance(name, str) for name in force_rerun_actions):
+    names = tuple(force_rerun_actions or ())
+    if isinstance(force_rerun_actions, str) or not all(isinstance(name, str) for name in names):
         raise OptionError(f'force_rerun_actions is {force_rerun_actions!r}; give a list of names, such as ["a1"]')
-    return tuple(force_rerun_actions)
+    if names and not recover:
+        raise OptionError("force_rerun_actions is about what recover=True takes over; without it all actions run again")
+    return names
