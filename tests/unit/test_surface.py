@@ -23,7 +23,7 @@ PUBLIC = {
     "current_project errors init io is_control_plane_available models notify remote rerun run union version "
     "wait_all with_runcontext",
     "flyte_lite.config": "Config Endpoint",
-    "flyte_lite.devbox": "Devbox group task",
+    "flyte_lite.devbox": "Devbox group task trace",
     "flyte_lite.io": "DataFrame Dir File",
     "flyte_lite.models": "ActionPhase CodeBundle NativeInterface PhaseTransitionInfo",
     "flyte_lite.notify": "Email NamedDelivery NamedRule Notification Slack Teams Webhook",
