@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 import flyte_lite as flyte
-from flyte_lite import Client, _session
+from flyte_lite import Cancel, Client, _session
 from flyte_lite.devbox import Devbox
+from flyte_lite.errors import WaitTimeoutError
 from flyte_lite.idl.flyteidl2.core import execution_pb2
 from flyte_lite.idl.flyteidl2.workflow import internal_run_service_pb2
 from flyte_lite.models import ActionPhase
@@ -199,3 +200,15 @@ def test_runs_are_waited_for_together(initialized: Client) -> None:
 
         assert {run.name for run in as_completed(runs, timeout=60)} == {run.name for run in runs}
         assert [run.outputs()[0] for run in wait_all(runs, timeout=60)] == ["hello Ada", "hello Bo", "hello Cy"]
+
+
+def test_a_wait_that_can_be_canceled_rests_between_its_questions(
+    box: Devbox, initialized: Client, sleeping: Run
+) -> None:
+    run = initialized.scoped(cancel=Cancel()).runs.get(sleeping.name)
+    before = len(box.calls.of("RunService/ListRuns"))
+
+    with pytest.raises(WaitTimeoutError):
+        run.wait(timeout=1)
+
+    assert 1 <= len(box.calls.of("RunService/ListRuns")) - before <= 8

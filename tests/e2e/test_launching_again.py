@@ -114,6 +114,7 @@ def test_the_default_session_repeats_runs_too(box: Devbox) -> None:
             assert again.outputs()[0] == "hello Grace"
             assert (flyte.current_project(), flyte.current_domain()) == ("flytesnacks", "development")
             assert flyte.is_control_plane_available()
+            assert flyte.version() == flyte.__version__
     finally:
         _session.set_default(None)
 
@@ -225,6 +226,8 @@ def test_a_dry_run_creates_nothing(box: Devbox, client: Client) -> None:
     assert isinstance(made, flyte.DryRun)
     assert made.inputs == {"name": "Ada", "times": 1}
     assert made.task_spec.task_template.interface.inputs.variables[0].key == "name"
+    assert made.run_spec == made.request.run_spec
+    assert made.run_spec.cache_config.cache_lookup_scope == 1
     assert len([call for call in box.calls if call.rpc.endswith(("/CreateRun", "/UploadInputs"))]) == asked
     with pytest.raises(NotFoundError):
         client.runs.get("only-a-thought")
