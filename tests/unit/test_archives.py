@@ -117,7 +117,7 @@ def test_no_special_bits_and_nothing_that_can_t_be_removed(archive: Any, folder:
         [member("fifo", tarfile.FIFOTYPE)],
         [member("null", tarfile.CHRTYPE)],
     ],
-    ids=str,
+    ids=lambda members: " ".join(getattr(each, "name", each) for each in members),
 )
 def test_what_does_not_belong_is_refused_and_nothing_changed(archive: Any, folder: Path, members: list[Any]) -> None:
     (folder / "mine.py").write_text("mine")
