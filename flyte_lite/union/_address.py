@@ -99,8 +99,8 @@ def _check_host(kind: Kind, text: str, host: Optional[str], session: Session) ->
     if host is None or host in ours or (host in _LOCAL and ours & _LOCAL):
         return
     raise ValueError(
-        f"uri {_shown(text)!r} is a page of {host}, but this session talks to {session.channel.origin}; call init() or "
-        f"make a Client for that server, or give the {kind} by name=, project= and domain="
+        f"uri {_shown(text)!r} is a page of {host}, but this session talks to {session.channel.origin}; call "
+        f"init() for that server, or give the {kind} by name=, project= and domain="
     )
 
 
