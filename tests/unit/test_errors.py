@@ -116,6 +116,45 @@ def test_each_is_caught_as_what_it_is(kind: type[Exception], also: type[Exceptio
     assert issubclass(kind, also)
 
 
+# The official tree: what is caught there as one of these is so here.
+OFFICIAL_TREE = {
+    "RuntimeError": "ActionNotFoundError BaseRuntimeError",
+    "BaseRuntimeError": (
+        "GPUFaultError InitializationError LogsNotYetAvailableError RuntimeSystemError RuntimeUnknownError "
+        "RuntimeUserError"
+    ),
+    "RuntimeSystemError": "UnionRpcError",
+    "RuntimeUserError": (
+        "ActionAbortedError AppleSiliconError CodeBundleError ConditionAlreadyExistsError "
+        "ConditionFailedError ConditionNotFoundError ConditionTimedoutError CustomError DeploymentError "
+        "ImageBuildError ImagePullBackOffError InlineIOMaxBytesBreached InvalidImageNameError "
+        "InvalidPackageError ModuleLoadError NonRecoverableError NotInTaskContextError OOMError "
+        "OnlyAsyncIOSupportedError ParameterMaterializationError PrimaryContainerNotFoundError "
+        "RemoteTaskNotFoundError RemoteTaskUsageError RestrictedTypeError RetriesExhaustedError "
+        "RuntimeDataValidationError SlowDownError SyncTaskCallInAsyncContextError TaskInterruptedError "
+        "TaskTimeoutError TraceDoesNotAllowNestedTasksError"
+    ),
+    "GPUFaultError RuntimeUserError": "GPUFaultUserError",
+    "GPUFaultError RuntimeSystemError": "GPUFaultSystemError",
+    "TaskTimeoutError": "DeadlineExceededError MaxQueuedTimeExceededError MaxRuntimeExceededError",
+    "SlowDownError": "ResourceExhaustedError",
+    "AppleSiliconError": (
+        "AppleSiliconBridgeUnreachableError AppleSiliconDaemonOOMError AppleSiliconDaemonStartFailedError "
+        "AppleSiliconHostExecFailedError AppleSiliconModelNotFoundError AppleSiliconNotAvailableError"
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "bases"), [(name, bases.split()) for bases, names in OFFICIAL_TREE.items() for name in names.split()]
+)
+def test_each_is_caught_as_there(name: str, bases: list[str]) -> None:
+    kind = getattr(errors, name)
+
+    for base in bases:
+        assert issubclass(kind, getattr(errors, base, RuntimeError))
+
+
 # Constructors of the official SDK: how each class is made there, and what it then holds.
 OFFICIAL = [
     (("GPUFaultError", "C", "user", "m", "w"), "C", "user", "m"),
