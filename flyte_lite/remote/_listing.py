@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Generic, Optional, TypeVar
 
-from flyte_lite.errors import CallError, Code, EndpointError
+from flyte_lite.errors import CallError, Code, InternalError
 
 Row = TypeVar("Row")
 Send = Callable[[int, str], tuple[Sequence[Row], str]]
@@ -22,7 +22,7 @@ _SLACK = 2_000_000
 """Microseconds that a page begins before the last row: the open-source server moves a run's time of creation back by up
 to a second when its execution begins, past the place where a reader stands."""
 _OVERLAP = MOST // 2
-"""Rows that may come again in a page."""
+"""Rows that may come again in a page, so that one is never mostly known; the last of those within the time above."""
 _IDLE = 100
 """Pages in a row without anything new, after which a list is taken for endless."""
 REFUSALS = (Code.INVALID_ARGUMENT, Code.UNIMPLEMENTED)
@@ -126,13 +126,13 @@ class _Tokens:
         """Look at the token that a page gave.
 
         Raises:
-            EndpointError: The list goes in circles, or goes on without giving anything.
+            InternalError: The list goes in circles, or goes on without giving anything.
         """
         self._idle = 0 if fresh else self._idle + 1
         circle = not fresh and token == self._kept
         if circle or self._idle >= _IDLE:
             how = "in circles" if circle else f"on for {_IDLE} pages without anything new"
-            raise EndpointError(f"the server's list goes {how}; what came before is all there is", Code.INTERNAL)
+            raise InternalError(f"the server's list goes {how}, so no more of it can be read", Code.INTERNAL)
         # Brent's way to find a circle: keep one, and another one after twice as many.
         if fresh or self._steps == self._power:
             self._kept, self._steps = token, 0
