@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any, Optional
 
 import pytest
@@ -113,6 +114,9 @@ class Rig:
         self.executor, self.process, self.slot = FakeExecutor(), FakeProcess(), FakeSlot()
         self.children = self.attempt()
 
+    def close(self) -> None:
+        self.state.close()
+
     def attempt(self) -> Children:
         spec = run_pb2.RunSpec()
         spec.raw_data_storage.raw_data_prefix = "s3://flyte-data"
@@ -142,8 +146,13 @@ class Rig:
         return found
 
 
-def test_a_call_makes_an_action_and_its_outputs_are_the_answer() -> None:
-    rig = Rig()
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    with closing(Rig()) as rig:
+        yield rig
+
+
+def test_a_call_makes_an_action_and_its_outputs_are_the_answer(rig: Rig) -> None:
     rig.call(1, n=3)
 
     ((did, name),) = rig.executor.did
@@ -162,8 +171,7 @@ def test_a_call_makes_an_action_and_its_outputs_are_the_answer() -> None:
     assert rig.process.answers() == [({"number": 1, "error": None}, b"outputs")]
 
 
-def test_answers_wait_for_the_slot() -> None:
-    rig = Rig()
+def test_answers_wait_for_the_slot(rig: Rig) -> None:
     rig.call(1, n=3)
     rig.slot.had = False
     rig.end(rig.executor.did[0][1], P.ACTION_PHASE_SUCCEEDED)
@@ -176,8 +184,7 @@ def test_answers_wait_for_the_slot() -> None:
     assert [header["number"] for header, _ in rig.process.answers()] == [1]
 
 
-def test_equal_calls_have_names_of_their_own_and_the_same_ones_in_the_next_attempt() -> None:
-    rig = Rig()
+def test_equal_calls_have_names_of_their_own_and_the_same_ones_in_the_next_attempt(rig: Rig) -> None:
     for number in (1, 2):
         rig.call(number, n=3)
     first, second = (name for _, name in rig.executor.did)
@@ -203,8 +210,7 @@ def test_equal_calls_have_names_of_their_own_and_the_same_ones_in_the_next_attem
         (P.ACTION_PHASE_TIMED_OUT, {"phase": "TIMED_OUT", "code": "E", "message": "bad", "user": True}),
     ],
 )
-def test_what_ended_without_outputs_says_why(phase: P.ActionPhase.ValueType, error: dict[str, Any]) -> None:
-    rig = Rig()
+def test_what_ended_without_outputs_says_why(rig: Rig, phase: P.ActionPhase.ValueType, error: dict[str, Any]) -> None:
     rig.call(1, n=3)
     told = run_definition_pb2.ErrorInfo(message="bad", kind=run_definition_pb2.ErrorInfo.KIND_USER, code="E")
     rig.end(rig.executor.did[0][1], phase, error=told)
@@ -213,8 +219,7 @@ def test_what_ended_without_outputs_says_why(phase: P.ActionPhase.ValueType, err
     assert rig.process.answers() == [({"number": 1, "error": error}, b"")]
 
 
-def test_an_aborted_child_is_named() -> None:
-    rig = Rig()
+def test_an_aborted_child_is_named(rig: Rig) -> None:
     rig.call(1, n=3)
     name = rig.executor.did[0][1]
     rig.end(name, P.ACTION_PHASE_ABORTED)
@@ -225,8 +230,7 @@ def test_an_aborted_child_is_named() -> None:
     assert header["error"]["message"] == f"Action {name} was aborted, aborting current Action a0"
 
 
-def test_who_gives_up_has_it_aborted() -> None:
-    rig = Rig()
+def test_who_gives_up_has_it_aborted(rig: Rig) -> None:
     rig.call(1, n=3)
     name = rig.executor.did[0][1]
 
@@ -238,8 +242,7 @@ def test_who_gives_up_has_it_aborted() -> None:
     assert rig.process.answers() == []
 
 
-def test_what_is_not_deployed_is_refused_by_name() -> None:
-    rig = Rig()
+def test_what_is_not_deployed_is_refused_by_name(rig: Rig) -> None:
     rig.call(1, n=3, name="env.other")
 
     ((header, _),) = rig.process.answers()
@@ -249,20 +252,19 @@ def test_what_is_not_deployed_is_refused_by_name() -> None:
 
 
 def test_calls_go_so_deep_and_no_deeper() -> None:
-    rig = Rig(depth=MAX_DEPTH - 1)
-    rig.call(1, n=3)
-    assert len(rig.executor.did) == 1
+    with closing(Rig(depth=MAX_DEPTH - 1)) as rig:
+        rig.call(1, n=3)
+        assert len(rig.executor.did) == 1
 
-    rig = Rig(depth=MAX_DEPTH)
-    rig.call(1, n=3)
+    with closing(Rig(depth=MAX_DEPTH)) as rig:
+        rig.call(1, n=3)
 
-    ((header, _),) = rig.process.answers()
-    assert header["error"]["code"] == "RecursionError"
-    assert rig.executor.did == []
+        ((header, _),) = rig.process.answers()
+        assert header["error"]["code"] == "RecursionError"
+        assert rig.executor.did == []
 
 
-def test_a_parent_that_was_aborted_makes_nothing_more() -> None:
-    rig = Rig()
+def test_a_parent_that_was_aborted_makes_nothing_more(rig: Rig) -> None:
     rig.state.actions.abort(rig.parent.key, "enough", rig.state.now())
 
     rig.call(1, n=3)
@@ -271,8 +273,7 @@ def test_a_parent_that_was_aborted_makes_nothing_more() -> None:
     assert rig.process.answers() == []
 
 
-def test_a_parent_has_no_attempts_while_it_has_children() -> None:
-    rig = Rig()
+def test_a_parent_has_no_attempts_while_it_has_children(rig: Rig) -> None:
     rig.state.actions.set_status(rig.parent.key, P.ACTION_PHASE_RUNNING, 1, 0, rig.state.now())
 
     rig.call(1, n=3)
