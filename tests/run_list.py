@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
 from fakes import FakeChannel
 
+from flyte_lite._client import Client
 from flyte_lite.errors import Code, InvalidArgumentError
 from flyte_lite.idl.flyteidl2.common import list_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_service_pb2
+from flyte_lite.remote import Run
 
 RUNNING, SUCCEEDED, FAILED = 4, 5, 6
+SECOND = 1_000_000
 START = 1_700_000_000_000_000
 _F = list_pb2.Filter
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
@@ -96,3 +99,19 @@ class RunList:
     @staticmethod
     def _down(sort: list_pb2.Sort) -> bool:
         return sort.direction == list_pb2.Sort.DESCENDING
+
+
+def names(found: Iterator[Any]) -> list[str]:
+    return [each.name for each in found]
+
+
+def runs(channel: FakeChannel) -> type[Run]:
+    return Client._over(channel.session()).runs
+
+
+def numbered(count: int, step: int = SECOND, phase: int = RUNNING) -> RunList:
+    """r00000, r00001, ..., one every `step` microseconds."""
+    kept = RunList()
+    for nth in range(count):
+        kept.add(f"r{nth:05}", nth * step, phase)
+    return kept
