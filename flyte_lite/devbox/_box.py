@@ -76,9 +76,9 @@ class Devbox:
     With a folder, whatever was answered is there again for the next devbox, also if this one is killed: projects, tasks
     with their functions, runs, outputs, logs, what is cached. (If the machine itself loses power, the last seconds may
     be missing.) Runs that waited are taken up in their order. An attempt that was interrupted is repeated if the task
-    allows retries, with a log of its own; otherwise the run FAILED, by fault of the system, with the reason. One devbox
-    at a time can have a folder, on a disk of this machine; workers run the functions that are kept there, so let nobody
-    else write to it.
+    allows retries, with a log of its own; otherwise the run FAILED, by fault of the system, with the reason, and what
+    it had called and had not ended is ABORTED. One devbox at a time can have a folder, on a disk of this machine;
+    workers run the functions that are kept there, so let nobody else write to it.
 
     What a task starts ends with its attempt, and with the devbox however that ends, unless it leaves the task's process
     group (`setsid`, a daemon): such a process lives on, and its output is no longer read a second after the attempt.
@@ -86,7 +86,8 @@ class Devbox:
     Args:
         host: The address to listen on, and no other.
         port: 0 is any free one.
-        workers: How many attempts may run at a time; None is the number of processors, but at least 2.
+        workers: How many attempts may run at a time, beside those that wait for tasks they have called; None is the
+            number of processors, but at least 2.
         state: The folder to keep everything in; it is made if it is not there. None keeps it in memory.
 
     Attributes:
@@ -240,6 +241,8 @@ class Devbox:
         domain: str = DOMAIN,
     ) -> Callable[[F], F]:
         """Deploy a function as a task; the function itself stays as it is. A version that is there is overwritten.
+
+        Where the function of another task calls this one, that is an action of the run; see `flyte_lite.devbox`.
 
         Args:
             name: Such as "greetings.hello"; by default the last part of the module's name, a dot, and the function's

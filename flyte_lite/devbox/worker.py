@@ -159,6 +159,13 @@ def _report(error: BaseException) -> None:
     trace = error.__traceback__
     while trace is not None and _is_ours(trace):
         trace = trace.tb_next
+    # Nor does anybody want to see how another task was called.
+    last, step = None, trace
+    while step is not None:
+        last = step if not _is_ours(step, "flyte_lite.devbox.") else last
+        step = step.tb_next
+    if last is not None:
+        last.tb_next = None
     try:
         traceback.print_exception(type(error), error, trace)
     except Exception as second:  # noqa: BLE001 - the same
@@ -167,5 +174,5 @@ def _report(error: BaseException) -> None:
             sys.stderr.write(f"{type(error).__name__}, which can't be printed: {type(second).__name__}\n")
 
 
-def _is_ours(trace: TracebackType) -> bool:
-    return str(trace.tb_frame.f_globals.get("__name__", "")).startswith("flyte_lite.")
+def _is_ours(trace: TracebackType, where: str = "flyte_lite.") -> bool:
+    return str(trace.tb_frame.f_globals.get("__name__", "")).startswith(where)

@@ -224,6 +224,10 @@ def test_a_failing_child_fails_its_parent_with_its_error(client: Client) -> None
     assert action.error_info.message == "child is bad"
     (child,) = client.children(action.id.run.name)
     assert child.error_info == action.error_info
+    # Only the task's own lines.
+    logged = client.box.logs(action.id.run.name)
+    assert logged[-1] == "flyte_lite.errors.RuntimeUserError: child is bad"
+    assert sum(line.startswith("  File ") for line in logged) == 1
 
     action = client.run("fail.forgiving", text="bad")
     assert client.outputs(action) == {"o0": "RuntimeUserError ValueError bad"}
@@ -343,6 +347,34 @@ def test_those_that_run_are_never_more_than_there_are_workers(tmp_path: Path) ->
 
         most = [client.outputs(client.until(run, P.ACTION_PHASE_SUCCEEDED))["o0"] for run in runs]
         assert max(most) == 2
+
+
+def test_aborts_at_any_moment_cost_no_worker(tmp_path: Path) -> None:
+    with Devbox(workers=1) as box:
+        client = Client(box)
+
+        @box.task(name="moment.leaf", version="v1")
+        def leaf(n: int) -> int:
+            time.sleep(0.05)
+            return n
+
+        @box.task(name="moment.root", version="v1", retries=1)
+        def root(n: int) -> int:
+            with ThreadPoolExecutor(2) as pool:
+                return sum(pool.map(leaf, range(n)))
+
+        runs = [client.create("moment.root", n=3) for _ in range(5)]
+        for number, run in enumerate(runs[:4]):
+            time.sleep(0.15 * number)
+            children = client.children(run)
+            if children and number % 2:
+                client.abort_action(run, children[-1].id.name)
+            else:
+                client.abort(run)
+
+        for run in runs[:4]:
+            client.until(run, P.ACTION_PHASE_ABORTED, P.ACTION_PHASE_FAILED, P.ACTION_PHASE_SUCCEEDED)
+        assert client.outputs(client.until(runs[4], P.ACTION_PHASE_SUCCEEDED)) == {"o0": 3}
 
 
 def _tree(client: Client, pids: str) -> tuple[str, int]:
