@@ -193,12 +193,12 @@ class Children:
                 self._record.status(0, phase_pb2.ACTION_PHASE_RUNNING)
         self.made = True
         self._waiting[number] = key
-        hear = functools.partial(self._hear, number, self._slot.lend())
         if before is None:
             self._executor.submit(key)
         elif before.phase in _FAILED:
             self._executor.repeat(key)
-        self._executor.listen(key, hear)
+        # Only now, so that nobody but what was called gets the slot.
+        self._executor.listen(key, functools.partial(self._hear, number, self._slot.lend()))
         self.attend()
 
     def _find_trace(self, header: Mapping[str, Any], given: bytes) -> None:

@@ -271,6 +271,28 @@ def test_a_parent_lends_its_worker_to_its_children(workers: int) -> None:
         assert found == [{"o0": 5}, {"o0": 6}, {"o0": 6}]
 
 
+def test_what_is_called_goes_before_what_waits_to_begin() -> None:
+    with Devbox(workers=1) as box:
+        client = Client(box)
+
+        @box.task(name="first.leaf", version="v1")
+        def leaf(n: int) -> int:
+            return n
+
+        @box.task(name="first.parent", version="v1")
+        def parent() -> int:
+            return leaf(1) + leaf(2)
+
+        runs = [client.create("first.parent") for _ in range(3)]
+
+        first, second, third = (client.until(run, P.ACTION_PHASE_SUCCEEDED) for run in runs)
+
+        # So there is never more than one process that waits.
+        for before, after in ((first, second), (second, third)):
+            begun = after.attempts[0].phase_transitions[1].start_time
+            assert before.attempts[0].end_time.ToNanoseconds() <= begun.ToNanoseconds()
+
+
 def test_those_that_run_are_never_more_than_there_are_workers(tmp_path: Path) -> None:
     with Devbox(workers=2) as box:
         client = Client(box)

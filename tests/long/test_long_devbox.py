@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from devbox_crash import Load
 from devbox_load import flood, out_of_order
+
+from flyte_lite import Client
+from flyte_lite.devbox import Devbox
 
 RUNS = 1000
 
@@ -41,3 +45,26 @@ def test_a_thousand_runs_in_memory_take_what_they_keep() -> None:
 
     # Inputs, outputs, a specification, four events and a line of log each.
     assert seen["after"]["kilobytes"] - seen["before"]["kilobytes"] < 16 * RUNS
+
+
+def test_two_hundred_children_in_threads_and_one_hundred_in_a_row() -> None:
+    with Devbox() as box, Client(box.endpoint, project="flytesnacks", domain="development") as client:
+
+        @box.task(name="many.leaf", version="v1")
+        def leaf(n: int) -> int:
+            return n * n
+
+        @box.task(name="many.wide", version="v1")
+        def wide(n: int) -> list[int]:
+            with ThreadPoolExecutor(n) as pool:
+                return list(pool.map(leaf, range(n)))
+
+        @box.task(name="many.row", version="v1")
+        def row(n: int) -> list[int]:
+            return [leaf(i) for i in range(n)]
+
+        for name, count in (("many.wide", 200), ("many.row", 100)):
+            run = client.run(client.tasks.get(name, version="v1"), n=count)
+            run.wait(timeout=300)
+            assert run.outputs()[0] == [n * n for n in range(count)]
+            assert len(list(client.actions.listall(run.name))) == count + 1
