@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -87,7 +86,7 @@ class _Begun(NamedTuple):
     def ended(self, result: Any) -> _Begun:
         outputs = self.shape.outputs_of(result)
         parts = (self.inputs, outputs, self.shape.interface)
-        header = {**self.header, "ended": time.time(), "sizes": [len(part) for part in parts]}
+        header = {**self.header, "sizes": [len(part) for part in parts]}
         self.holder.tell(TRACED, with_header(header, b"".join(parts)))
         return self._replace(result=result)
 
@@ -100,7 +99,7 @@ def _begin(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[
     given = inspect.signature(function).bind(*args, **kwargs)
     given.apply_defaults()
     inputs = shape.inputs_of(given.args, given.kwargs)
-    header = {"name": shape.name, "group": _group.present(), "started": time.time()}
+    header = {"name": shape.name, "group": _group.present()}
     told, outputs = holder.ask(TRACE, header, inputs)
     found = bool(told["found"])
     result = shape.result_of(outputs, f"{shape.name}()") if found else None

@@ -148,6 +148,8 @@ class Children:
         self._waiting: dict[int, ActionKey] = {}
         self._over: deque[int] = deque()
         self._answers: list[bytes] = []
+        # When traces began.
+        self._begun: dict[str, int] = {}
 
     def take(self, kind: bytes, body: bytes) -> None:
         """A message of the worker."""
@@ -207,6 +209,7 @@ class Children:
         key = self._key(template, common_pb2.Inputs.FromString(given), header["group"])
         before = self._state.actions.get(key)
         outputs = None if before is None else self._state.objects.get(before.outputs_uri)
+        self._begun[key.name] = self._state.now()
         answer = {"number": header["number"], "action": key.name, "found": outputs is not None}
         self._process.send(message(ANSWER, with_header(answer, outputs or b"")))
 
@@ -216,8 +219,8 @@ class Children:
         trace = request.trace
         trace.name = header["name"]
         trace.phase = phase_pb2.ACTION_PHASE_SUCCEEDED
-        trace.start_time.FromMicroseconds(int(header["started"] * 1e6))
-        trace.end_time.FromMicroseconds(int(header["ended"] * 1e6))
+        trace.start_time.FromMicroseconds(self._begun.pop(header["action"]))
+        trace.end_time.FromMicroseconds(self._state.now())
         trace.outputs.output_uri = request.input_uri.replace("/inputs.pb", "/outputs.pb")
         trace.spec.interface.ParseFromString(parts[inputs_size + outputs_size :])
         with self._state.database.transaction():
@@ -227,8 +230,9 @@ class Children:
             self._state.actions.create(action, told, None)
 
     def _hear(self, number: int, attempt: int) -> None:
-        self._over.append(number)
+        # In this order: an answer must not be there before its slot is asked for.
         self._slot.claim(attempt, self._process.poke)
+        self._over.append(number)
         self._process.poke()
 
     def _cancel(self, number: int) -> None:
