@@ -82,6 +82,7 @@ class _TimedConnection:
         where = f"{host}:{port}"
         proxy = getattr(self, "proxy", None)
         name = f"the proxy {where}" if proxy is not None and proxy.host == host else where
+        exchange.stage("name", name)
         try:
             # The one wait here that nothing can cut short: a resolver knows no deadline.
             found = socket.getaddrinfo(host.strip("[]"), port, allowed_gai_family(), socket.SOCK_STREAM)
@@ -89,6 +90,7 @@ class _TimedConnection:
             raise ConnectFailedError(
                 f"the host name in {name} can't be resolved: {error}; is it spelled right?"
             ) from error
+        exchange.stage("TCP", f"{name} ({', '.join(str(each[4][0]) for each in found)})")
         problem: Optional[OSError] = None
         for nth, (family, kind, protocol, _, address) in enumerate(found):
             sock = socket.socket(family, kind, protocol)
@@ -118,6 +120,7 @@ class _TimedConnection:
 
     def _tunnel(self) -> None:
         exchange = active()
+        exchange.stage("proxy", f"{self.host}:{self.port}")
         try:
             super()._tunnel()  # type: ignore[misc]
         except (OSError, http.client.HTTPException) as error:
@@ -170,6 +173,7 @@ class TimedHTTPSConnection(_TimedConnection, HTTPSConnection):  # type: ignore[m
 
 def _wrapped(sock: Any, context: Any, host: str) -> Any:
     name = host.strip("[]").rstrip(".")
+    active().stage("TLS", name)
     if isinstance(sock, ssl.SSLSocket):
         return SSLTransport(sock, context, name)  # TLS inside TLS
     try:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
 from flyte_lite._clock import Deadline
@@ -34,6 +34,8 @@ class Exchange:
         sent: True once a byte of the request itself may have left.
         answered: True once the head of an answer has come.
         outside: True while the caller's own code runs, whose exceptions are not ours to explain.
+        stage: Told what making its connection comes to, as it begins: "name", "TCP", "proxy" (what it is asked for) or
+            "TLS", and with whom.
     """
 
     __slots__ = (
@@ -51,6 +53,7 @@ class Exchange:
         "outside",
         "secure",
         "sent",
+        "stage",
     )
 
     def __init__(self, deadline: Deadline, idle: Optional[float] = None, secure: bool = False) -> None:
@@ -62,6 +65,7 @@ class Exchange:
         self.sent = False
         self.answered = False
         self.outside = False
+        self.stage: Callable[[str, str], None] = _unwatched
         self._before: Optional[Exchange] = None
         self._connect_deadline: Optional[Deadline] = None
         # A signal handler may cancel on the very thread that is inside `attach`.
@@ -182,6 +186,9 @@ class Exchange:
     def aborted(self) -> bool:
         """True once `abort` was called."""
         return self._aborted
+
+
+def _unwatched(stage: str, whom: str) -> None: ...
 
 
 def _shut(sock: socket.socket) -> None:

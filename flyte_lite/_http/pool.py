@@ -53,7 +53,7 @@ class Pool:
             if not self._is_old(*since) and not wait_for_read(connection.sock, 0.0):
                 return connection
             connection.close()
-        return self._connect(exchange)
+        return self.fresh(exchange)
 
     def give(self, connection: Any) -> None:
         """It may be used again."""
@@ -81,7 +81,8 @@ class Pool:
                 break
             connection.close()
 
-    def _connect(self, exchange: Exchange) -> Any:
+    def fresh(self, exchange: Exchange) -> Any:
+        """A connection that nobody has used yet."""
         exchange.fresh = True
         connection = self._maker._new_conn()
         with exchange.connecting():

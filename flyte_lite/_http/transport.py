@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import ssl
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Optional, Union
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
 import requests
@@ -33,7 +33,7 @@ from flyte_lite._http.request import Headers, request_head
 from flyte_lite._http.response import Head, body_of, head_too_large, split_head
 from flyte_lite._http.tls import TlsPolicy
 
-__all__ = ["Answer", "OpenAnswer", "Transport"]
+__all__ = ["Answer", "OpenAnswer", "Secured", "Transport"]
 
 _HELD_BYTES = 64 * 1024
 _INTERIM = 100
@@ -70,6 +70,18 @@ class _Adapter(requests.adapters.HTTPAdapter):
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = POOLS
         return manager
+
+
+class Secured(NamedTuple):
+    """What TLS came to.
+
+    Attributes:
+        version: Such as "TLSv1.3".
+        certificate: Of the server, as `ssl.SSLSocket.getpeercert` has it; empty if nobody verified it.
+    """
+
+    version: str
+    certificate: Mapping[str, Any]
 
 
 class Transport:
@@ -156,6 +168,31 @@ class Transport:
             exchange.answered = True
             keep = whole and answer.keeps and answer.status != 101
             return SocketAnswer(exchange, pool, answer, body_of(method, answer), rest, keep)
+
+    def connect(self, origin: Origin, deadline: Deadline, stage: Callable[[str, str], None]) -> Optional[Secured]:
+        """Make a connection as a call does, and end it.
+
+        Args:
+            stage: Told each step as it begins, see `Exchange`; not those of a SOCKS proxy.
+
+        Returns:
+            None if no TLS is spoken.
+
+        Raises:
+            CallError: As `exchange`.
+            ConfigError: What TLS or the proxy is set to can't be used.
+        """
+        with Exchange(deadline, secure=origin.scheme == "https") as exchange:
+            exchange.stage = stage
+            exchange.begin()
+            pool = self._pool(origin)
+            exchange.connection = pool.fresh(exchange)
+            try:
+                sock = exchange.connection.sock
+                secure = origin.scheme == "https"
+                return Secured(sock.version() or "", sock.getpeercert() or {}) if secure else None
+            finally:
+                exchange.drop()
 
     def for_strangers(self) -> Transport:
         """The way to servers that must not learn who calls, such as object stores: nothing is added to a request."""
