@@ -30,6 +30,7 @@ MODULES = ("flyte_lite", "flyte_lite.remote", "flyte_lite.union", "flyte_lite.un
 AT_ONCE = 2
 FAILED = 1
 """What pytest answers if a test failed; what else it may answer proves nothing."""
+HUNG = -1
 FIRST = 3
 MOST = 60
 SLOWER, START = 5.0, 30.0
@@ -138,7 +139,7 @@ def build(folder: Path) -> list[str]:
 
 
 def pytest(folder: Path, *arguments: str, timeout: Optional[float] = None, **environ: str) -> int:
-    """The exit code of a run of tests over the copy; one that takes too long has failed."""
+    """The exit code of a run of tests over the copy; `HUNG` if it takes too long."""
     try:
         return subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
@@ -150,7 +151,7 @@ def pytest(folder: Path, *arguments: str, timeout: Optional[float] = None, **env
             check=False,
         ).returncode
     except subprocess.TimeoutExpired:
-        return FAILED
+        return HUNG
 
 
 class Test(NamedTuple):
@@ -181,20 +182,16 @@ def reach(folder: Path) -> tuple[dict[str, list[Test]], list[str]]:
     return {name: sorted(tests) for name, tests in found.items()}, failing
 
 
-def missed_by(folder: Path, name: str, tests: list[Test]) -> bool:
-    """True if one of these tests fails without the function."""
-    return any(
-        some
-        and pytest(
-            folder,
-            "-x",
-            *(test.name for test in some),
-            timeout=START + SLOWER * sum(test.seconds for test in some),
-            EMPTIED=name,
-        )
-        == FAILED
-        for some in (tests[:FIRST], tests[FIRST:MOST])
-    )
+def notice(folder: Path, name: str, tests: list[Test]) -> Optional[int]:
+    """How these tests take it that the function is empty: `FAILED`, `HUNG`, or None if they notice nothing."""
+    for some in (tests[:FIRST], tests[FIRST:MOST]):
+        if not some:
+            continue
+        limit = START + SLOWER * sum(test.seconds for test in some)
+        code = pytest(folder, "-x", *(test.name for test in some), timeout=limit, EMPTIED=name)
+        if code in (FAILED, HUNG):
+            return code
+    return None
 
 
 def main(parts: list[str]) -> int:
@@ -204,10 +201,14 @@ def main(parts: list[str]) -> int:
         names = [name for name in build(folder) if not parts or any(part in name for part in parts)]
         tests, failing = reach(folder)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            missed = list(pool.map(lambda name: missed_by(folder, name, tests.get(name, [])), names))
-    unnoticed = [name for name, told in zip(names, missed) if not told]
+            noticed = list(pool.map(lambda name: notice(folder, name, tests.get(name, [])), names))
+    told = dict(zip(names, noticed))
+    unnoticed = [name for name in names if told[name] is None]
     for name in unnoticed:
         print(f"{name}: {'no test reaches it' if name not in tests else 'nobody misses it'}")
+    for name in names:
+        if told[name] == HUNG:
+            print(f"{name}: a test waits for ever without it")
     took = time.monotonic() - began
     print(f"emptied {len(names)} public functions in {took:.0f} s: no test misses {len(unnoticed)} of them")
     for test in failing:
