@@ -16,6 +16,7 @@ import io
 import os
 import socket
 import ssl
+from collections.abc import Iterable
 from typing import Any, Optional
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -25,6 +26,7 @@ from urllib3.util.ssltransport import SSLTransport
 from urllib3.util.wait import wait_for_write
 
 from flyte_lite._http.exchange import ACTIVE, Exchange, active
+from flyte_lite._http.keepalive import SocketOption
 from flyte_lite._http.tls import refusal
 from flyte_lite.errors import ConnectFailedError
 
@@ -76,61 +78,62 @@ class _TimedConnection:
         active().send(self.sock, data)
 
     def _new_conn(self) -> socket.socket:
-        exchange = active()
-        host: str = getattr(self, "_dns_host", None) or self.host
-        port: int = self.port
-        where = f"{host}:{port}"
-        proxy = getattr(self, "proxy", None)
-        name = f"the proxy {where}" if proxy is not None and proxy.host == host else where
-        exchange.stage("name", name)
-        try:
-            # The one wait here that nothing can cut short: a resolver knows no deadline.
-            found = socket.getaddrinfo(host.strip("[]"), port, allowed_gai_family(), socket.SOCK_STREAM)
-        except (socket.gaierror, UnicodeError) as error:
-            raise ConnectFailedError(
-                f"the host name in {name} can't be resolved: {error}; is it spelled right?"
-            ) from error
-        exchange.stage("TCP", f"{name} ({', '.join(str(each[4][0]) for each in found)})")
-        problem: Optional[OSError] = None
-        for nth, (family, kind, protocol, _, address) in enumerate(found):
-            sock = socket.socket(family, kind, protocol)
-            try:
-                for option in self.socket_options or ():
-                    sock.setsockopt(*option)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                left = exchange.left()
-                assert left is not None, "connecting always has an end"
-                # Dead addresses share the time, so one of them can't spend what a live one needs.
-                _connect(sock, address, left / (len(found) - nth), exchange)
-            except OSError as error:
-                exchange.detach()
-                sock.close()
-                problem = error
-                if exchange.aborted or exchange.deadline.expired:
-                    raise
-            except BaseException:
-                exchange.detach()
-                sock.close()
-                raise
-            else:
-                return sock
-        raise ConnectFailedError(
-            f"can't connect to {name}: {problem or 'no address'}; is the server up, and are host and port right?"
-        ) from problem
+        return dial(getattr(self, "_dns_host", None) or self.host, self.port, self.socket_options or ())
 
     def _tunnel(self) -> None:
         exchange = active()
-        exchange.stage("proxy", f"{self.host}:{self.port}")
+        proxy = exchange.proxy
+        assert proxy is not None, "a tunnel goes through a proxy"
+        exchange.stage("proxy", proxy.place)
         try:
             super()._tunnel()  # type: ignore[misc]
         except (OSError, http.client.HTTPException) as error:
             exchange.detach()
             if exchange.aborted or exchange.deadline.expired:
                 raise
-            hint = "; it wants a user and a password (http://user:password@host:port)" if " 407 " in f"{error} " else ""
-            raise ConnectFailedError(
-                f"the proxy {self.host}:{self.port} did not open a tunnel: {f'{error}' or type(error).__name__}{hint}"
-            ) from error
+            said = f"{error}" or type(error).__name__
+            if " 407 " in said:
+                raise proxy.refusal("HTTP 407") from error
+            raise ConnectFailedError(f"{proxy} did not open a tunnel: {said}") from error
+
+
+def dial(host: str, port: int, options: Iterable[SocketOption]) -> socket.socket:
+    """A socket that is connected to the host, or to the proxy that the exchange goes through."""
+    exchange = active()
+    name = f"{host}:{port}" if exchange.proxy is None else str(exchange.proxy)
+    exchange.stage("name", name)
+    try:
+        # The one wait here that nothing can cut short: a resolver knows no deadline.
+        found = socket.getaddrinfo(host.strip("[]"), port, allowed_gai_family(), socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        raise ConnectFailedError(f"the host name in {name} can't be resolved: {error}; is it spelled right?") from error
+    exchange.stage("TCP", f"{name} ({', '.join(str(each[4][0]) for each in found)})")
+    problem: Optional[OSError] = None
+    for nth, (family, kind, protocol, _, address) in enumerate(found):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            for option in options:
+                sock.setsockopt(*option)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            left = exchange.left()
+            assert left is not None, "connecting always has an end"
+            # Dead addresses share the time, so one of them can't spend what a live one needs.
+            _connect(sock, address, left / (len(found) - nth), exchange)
+        except OSError as error:
+            exchange.detach()
+            sock.close()
+            problem = error
+            if exchange.aborted or exchange.deadline.expired:
+                raise
+        except BaseException:
+            exchange.detach()
+            sock.close()
+            raise
+        else:
+            return sock
+    raise ConnectFailedError(
+        f"can't connect to {name}: {problem or 'no address'}; is the server up, and are host and port right?"
+    ) from problem
 
 
 def _connect(sock: socket.socket, address: Any, seconds: float, exchange: Exchange) -> None:
@@ -161,7 +164,7 @@ class TimedHTTPSConnection(_TimedConnection, HTTPSConnection):  # type: ignore[m
         host = self.host
         proxy_context = getattr(self.proxy_config, "ssl_context", None)
         if self.proxy is not None and self.proxy.scheme == "https" and proxy_context is not None:
-            self.sock = sock = _wrapped(sock, proxy_context, host)
+            self.sock = sock = _wrapped(sock, proxy_context, host, str(active().proxy))
         if self._tunnel_host:
             host = self._tunnel_host
             self.sock = sock
@@ -171,8 +174,9 @@ class TimedHTTPSConnection(_TimedConnection, HTTPSConnection):  # type: ignore[m
         self.sock = _wrapped(sock, self.ssl_context, host)
 
 
-def _wrapped(sock: Any, context: Any, host: str) -> Any:
+def _wrapped(sock: Any, context: Any, host: str, peer: str = "") -> Any:
     name = host.strip("[]").rstrip(".")
+    active().peer = peer or name
     active().stage("TLS", name)
     if isinstance(sock, ssl.SSLSocket):
         return SSLTransport(sock, context, name)  # TLS inside TLS
@@ -184,7 +188,7 @@ def _wrapped(sock: Any, context: Any, host: str) -> Any:
     if made.version() is None:
         # Python shakes no hands on a connection that is not there any more, and would then write as if without TLS.
         made.close()
-        raise ConnectFailedError(f"{name} hung up before the TLS handshake")
+        raise ConnectFailedError(f"{peer or name} hung up before the TLS handshake")
     return made
 
 
@@ -198,8 +202,6 @@ class TimedSSLSocket(ssl.SSLSocket):
             return
         # Wrapping took the descriptor away from the plain socket, so the exchange needs to know this one.
         exchange.attach(self)
-        # urllib3 1.26 gives no name for an address.
-        name = self.server_hostname or self.getpeername()[0]
         try:
             self.settimeout(exchange.left())
             super().do_handshake(block)
@@ -210,9 +212,9 @@ class TimedSSLSocket(ssl.SSLSocket):
             if exchange.aborted or exchange.deadline.expired:
                 raise
             if isinstance(error, ssl.SSLError):
-                raise refusal(name, error) from error
+                raise refusal(exchange.peer, error) from error
             if isinstance(error, OSError):
-                raise ConnectFailedError(f"the TLS handshake with {name} did not finish: {error}") from error
+                raise ConnectFailedError(f"the TLS handshake with {exchange.peer} did not finish: {error}") from error
             raise
 
     # TLS inside TLS (an https:// proxy) reads and writes here by itself, several times for each of our own calls.

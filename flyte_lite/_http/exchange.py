@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from flyte_lite._clock import Deadline
 from flyte_lite._http.failure import explain
+from flyte_lite._http.proxy import Proxy
 
 CONNECT_SECONDS = 10.0
 """The most that connection, proxy and TLS may take together, whatever the call's deadline."""
@@ -29,6 +30,8 @@ class Exchange:
         deadline: Its end.
         idle: Seconds without a byte after which it ends too; None is no such limit.
         secure: Whether its origin speaks TLS.
+        proxy: The way there; None is straight.
+        peer: Whom TLS is spoken with, as it is called in a message.
         connection: What it has of the pool, until that is given back.
         fresh: True if it was made for this exchange.
         sent: True once a byte of the request itself may have left.
@@ -51,6 +54,8 @@ class Exchange:
         "fresh",
         "idle",
         "outside",
+        "peer",
+        "proxy",
         "secure",
         "sent",
         "stage",
@@ -60,6 +65,8 @@ class Exchange:
         self.deadline = deadline
         self.idle = idle
         self.secure = secure
+        self.proxy: Optional[Proxy] = None
+        self.peer = "the server"
         self.connection: Any = None
         self.fresh = False
         self.sent = False

@@ -35,11 +35,11 @@ def explain(error: Exception, exchange: Exchange) -> NoReturn:
     if exchange.idle is not None and exchange.sent and isinstance(root, socket.timeout):
         raise no_byte(exchange) from error
     if isinstance(root, ssl.SSLCertVerificationError) or type(root).__name__ == "CertificateError":
-        raise refusal("the server", root) from error
+        raise refusal(exchange.peer, root) from error
     if exchange.sent and not exchange.answered:
         if isinstance(root, ssl.SSLError) and "ALERT" in (root.reason or ""):
             # In TLS 1.3 a server looks at our certificate when we already think that all is well.
-            raise refusal("the server", root) from error
+            raise refusal(exchange.peer, root) from error
         if isinstance(root, ConnectionError) and exchange.fresh:
             hint = "one that wants a client certificate" if exchange.secure else "a port that wants TLS (https://)"
             raise errors.ConnectionLostError(

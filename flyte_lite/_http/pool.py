@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from typing import Any
+from typing import Any, Optional
 
 from urllib3.util.wait import wait_for_read
 
 from flyte_lite._clock import Clock
 from flyte_lite._http.exchange import Exchange
 from flyte_lite._http.origin import Origin
+from flyte_lite._http.proxy import Proxy
 from flyte_lite.errors import ConnectFailedError
 
 KEPT = 32
@@ -27,11 +28,21 @@ class Pool:
         maker: urllib3's pool, which knows proxy and TLS; it makes connections and keeps none.
         origin: Where they go.
         clock: How long they have been waiting.
+        proxy: The way; None is straight there.
         prefix: Comes before each target.
         further: Lines for each request's head.
     """
 
-    def __init__(self, maker: Any, origin: Origin, clock: Clock, prefix: str = "", further: str = "") -> None:
+    def __init__(
+        self,
+        maker: Any,
+        origin: Origin,
+        clock: Clock,
+        proxy: Optional[Proxy] = None,
+        prefix: str = "",
+        further: str = "",
+    ) -> None:
+        self.proxy = proxy
         self.prefix = prefix
         self.further = further
         self.host = host_of(origin)
@@ -84,10 +95,9 @@ class Pool:
     def fresh(self, exchange: Exchange) -> Any:
         """A connection that nobody has used yet."""
         exchange.fresh = True
+        exchange.proxy = self.proxy
         connection = self._maker._new_conn()
         with exchange.connecting():
-            # For connections that are not ours, such as those of SOCKS.
-            connection.timeout = exchange.left()
             try:
                 if self._tunneled:
                     self._maker._prepare_proxy(connection)

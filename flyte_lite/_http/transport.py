@@ -8,11 +8,11 @@ and costs more than the call itself.
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Optional, Union
-from urllib.parse import urlsplit
 
 import requests
 import requests.adapters
@@ -28,7 +28,7 @@ from flyte_lite._http.exchange import Exchange
 from flyte_lite._http.keepalive import SocketOption
 from flyte_lite._http.origin import Origin
 from flyte_lite._http.pool import Pool, host_of
-from flyte_lite._http.proxy import proxy_for
+from flyte_lite._http.proxy import Proxies, Proxy, proxy_for
 from flyte_lite._http.request import Headers, request_head
 from flyte_lite._http.response import Head, body_of, head_too_large, split_head
 from flyte_lite._http.tls import TlsPolicy
@@ -37,6 +37,8 @@ __all__ = ["Answer", "OpenAnswer", "Secured", "Transport"]
 
 _HELD_BYTES = 64 * 1024
 _INTERIM = 100
+# A request that has it goes to a proxy that its caller deals with.
+_TO_PROXY = re.compile("proxy-authorization", re.IGNORECASE).fullmatch
 # urllib3 1.26 closes the pool that was not used for longest, which somebody may be about to use.
 _POOLS = 10_000
 
@@ -66,8 +68,11 @@ class _Adapter(requests.adapters.HTTPAdapter):
             # urllib3 would trust other roots there, and its 1.26 would not even compare the name.
             kwargs["proxy_ssl_context"] = self._context(self._policy.for_proxy())
         manager = super().proxy_manager_for(proxy, **self._own, **kwargs)
-        # A SOCKS manager has pools of its own; there the deadline holds for each read.
-        if not proxy.lower().startswith("socks"):
+        if proxy.lower().startswith("socks"):
+            from flyte_lite._http.socks import SOCKS_POOLS
+
+            manager.pool_classes_by_scheme = SOCKS_POOLS
+        else:
             manager.pool_classes_by_scheme = POOLS
         return manager
 
@@ -91,6 +96,7 @@ class Transport:
         tls: Whom to trust.
         environ: Where HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY are read, when an origin is first used.
         clock: How long connections have waited for the next call.
+        proxies: Instead of what the environment says of proxies; None looks there.
         socket_options: Set on each socket, see `keepalive_options`.
     """
 
@@ -100,9 +106,11 @@ class Transport:
         environ: Mapping[str, str] = os.environ,
         clock: Clock = SYSTEM_CLOCK,
         *,
+        proxies: Optional[Proxies] = None,
         socket_options: Sequence[SocketOption] = (),
     ) -> None:
         self._tls = tls or TlsPolicy()
+        self._proxies = proxies
         self._socket_options = socket_options
         self._clock = clock
         self._environ = environ
@@ -166,6 +174,8 @@ class Transport:
             whole = _send(exchange, sock, head, body)
             answer, rest = _receive_head(exchange, sock)
             exchange.answered = True
+            if answer.status == 407 and pool.proxy is not None and not any(map(_TO_PROXY, headers)):
+                raise pool.proxy.refusal("HTTP 407")
             keep = whole and answer.keeps and answer.status != 101
             return SocketAnswer(exchange, pool, answer, body_of(method, answer), rest, keep)
 
@@ -173,7 +183,7 @@ class Transport:
         """Make a connection as a call does, and end it.
 
         Args:
-            stage: Told each step as it begins, see `Exchange`; not those of a SOCKS proxy.
+            stage: Told each step as it begins, see `Exchange`.
 
         Returns:
             None if no TLS is spoken.
@@ -197,6 +207,12 @@ class Transport:
     def for_strangers(self) -> Transport:
         """The way to servers that must not learn who calls, such as object stores: nothing is added to a request."""
         return self
+
+    def proxy(self, origin: Origin) -> Optional[Proxy]:
+        """The proxy that leads to an origin; None is none."""
+        if self._proxies is not None:
+            return self._proxies.proxy_for(origin)
+        return proxy_for(origin, self._environ)
 
     def close(self) -> None:
         """Close idle connections; the transport can be used again."""
@@ -225,21 +241,21 @@ class Transport:
         return pool
 
     def _new_pool(self, origin: Origin) -> Pool:
-        variable, proxy = proxy_for(origin, self._environ)
+        proxy = self.proxy(origin)
         # Reading the trusted roots takes 20 ms, so only who needs TLS pays for it.
-        secure = origin.scheme == "https" or proxy.lower().startswith("https:")
+        secure = origin.scheme == "https" or (proxy is not None and proxy.kind == "https")
         adapter = self._adapters.get(secure)
         if adapter is None:
             adapter = self._adapters[secure] = _Adapter(
                 self._tls if secure else None, self._environ, self._socket_options
             )
-        manager: Any = _proxy_manager(adapter, variable, proxy) if proxy else adapter.poolmanager
+        manager: Any = adapter.poolmanager if proxy is None else _proxy_manager(adapter, proxy)
         maker = manager.connection_from_host(origin.host, origin.port, origin.scheme)
-        if not proxy or origin.scheme == "https" or proxy.lower().startswith("socks"):
-            return Pool(maker, origin, self._clock)
+        if proxy is None or origin.scheme == "https" or proxy.kind.startswith("socks"):
+            return Pool(maker, origin, self._clock, proxy)
         # A plain request through an HTTP proxy names its target in full, and tells the proxy who asks.
         further = "".join(f"{name}: {value}\r\n" for name, value in maker.proxy_headers.items())
-        return Pool(maker, origin, self._clock, f"{origin.scheme}://{host_of(origin)}", further)
+        return Pool(maker, origin, self._clock, proxy, f"{origin.scheme}://{host_of(origin)}", further)
 
 
 def _send(exchange: Exchange, sock: Any, head: bytes, body: Union[bytes, Iterator[bytes], None]) -> bool:
@@ -296,15 +312,13 @@ def _receive_head(exchange: Exchange, sock: Any) -> tuple[Head, bytes]:
             return found
 
 
-def _proxy_manager(adapter: _Adapter, variable: str, proxy: str) -> Any:
+def _proxy_manager(adapter: _Adapter, proxy: Proxy) -> Any:
     problem = "it is no address such as http://host:port"
     try:
-        parts = urlsplit(proxy)
-        if parts.hostname and parts.port != 0:
-            return adapter.proxy_manager_for(proxy)
-    except requests.exceptions.InvalidSchema as error:
-        problem = str(error)  # "Missing dependencies for SOCKS support."
+        return adapter.proxy_manager_for(proxy.check().url)
+    except requests.exceptions.InvalidSchema:
+        problem = "SOCKS needs PySocks, which is not here; `pip install PySocks` brings it (so does requests[socks])"
     except (ValueError, urllib3.exceptions.HTTPError):
         pass
     # Neither its value nor the error that has it in its text: there may be a password in it.
-    raise errors.ConfigError(f"the proxy in the environment variable {variable} can't be used: {problem}")
+    raise errors.ConfigError(f"the proxy in {proxy.source} can't be used: {problem}")

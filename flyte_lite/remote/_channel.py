@@ -6,13 +6,13 @@ import functools
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
-from urllib.parse import urlsplit
 
 from flyte_lite._auth.api_key import ApiKey
 from flyte_lite._auth.sign_in import SignIn
 from flyte_lite._clock import SYSTEM_CLOCK
 from flyte_lite._http.keepalive import keepalive_options
 from flyte_lite._http.origin import Origin
+from flyte_lite._http.proxy import Proxies
 from flyte_lite._http.transport import Transport
 from flyte_lite._rpc.channel import DEFAULT_LIMIT
 from flyte_lite._rpc.channel import Channel as _Channel
@@ -110,7 +110,8 @@ def create_channel(
             `device_authorization_endpoint` (or all these in `auth_client_config`), `request_auth_code_params`,
             `request_access_token_params`, `refresh_access_token_params`, `interactive` (True asks a person wherever we
             are, False never), `credentials` (a token to begin with), `auth_endpoint` (who knows how to sign in),
-            `proxy_env` and `proxy_timeout` of the proxy command. How calls are made: `http_proxy_url`, `verify`,
+            `proxy_env` and `proxy_timeout` of the proxy command. How calls are made: `proxies` (one for everything,
+            or a dict as `requests` takes it; {} is none) or `http_proxy_url`, instead of the environment's, `verify`,
             `rpc_retries`, `protocol` ("connect" or "grpc-web"), `get` (True asks by HTTP GET what has no side effects),
             `interceptors` (functions of a call and of what carries it out, the first outermost: `def count(call,
             proceed): ...; return proceed(call)`), `root_certificates`, `certificate_chain`, `private_key`.
@@ -130,8 +131,7 @@ def create_channel(
         ssl_credentials,
         *(given.get(name) for name in ("root_certificates", "certificate_chain", "private_key")),
     )
-    proxy = given.get("http_proxy_url", grpc.proxy)
-    transport = _transport(server, config, tls, http_session, proxy, grpc)
+    transport = _transport(server, config, tls, http_session, _proxies(given, grpc), grpc)
     who = sign_in(key, given, proxy_command)
     origin = Origin(server.scheme, server.host, server.port)
     knows = _knows_sign_in(given.get("auth_endpoint"), server, who.kind())
@@ -223,7 +223,7 @@ def _transport(
     config: Config,
     tls: _Tls,
     http_session: Any,
-    proxy: Optional[str],
+    proxies: Optional[Proxies],
     grpc: GrpcOptions,
 ) -> Transport:
     some_tls = any(part is not None for part in tls)
@@ -234,7 +234,7 @@ def _transport(
             "ssl_credentials": some_tls,
             "insecure_skip_verify": config.sources["insecure_skip_verify"] == "argument",
             "ca_cert_file_path": config.sources["ca_cert_file_path"] == "argument",
-            "http_proxy_url": proxy is not None,
+            "" if proxies is None else proxies.source: proxies is not None,
             "grpc.keepalive_time_ms": grpc.keepalive is not None or grpc.keepalive_timeout is not None,
         }
         for name, there in beside.items():
@@ -251,7 +251,8 @@ def _transport(
     )
     return Transport(
         policy,
-        _proxied(proxy, os.environ),
+        os.environ,
+        proxies=proxies,
         socket_options=keepalive_options(grpc.keepalive, grpc.keepalive_timeout),
     )
 
@@ -297,26 +298,20 @@ def _knows_sign_in(auth_endpoint: Optional[str], server: Endpoint, kind: Optiona
     return found
 
 
-def _proxied(proxy: Optional[str], environ: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment as the transport is to see it, with this proxy and no other.
-
-    Args:
-        proxy: "" is none; None leaves it as it is.
+def _proxies(given: Mapping[str, Any], grpc: GrpcOptions) -> Optional[Proxies]:
+    """What was said of proxies; None leaves it to the environment.
 
     Raises:
-        OptionError: It is no address.
+        OptionError: It is no address, or it is said twice.
     """
-    if proxy is None:
-        return environ
-    names = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
-    kept = {name: value for name, value in environ.items() if name.lower() not in names}
-    if not proxy:
-        return kept
+    value = one_of(given, "proxies", "http_proxy_url")
+    source = "proxies" if given.get("proxies") is not None else "http_proxy_url"
+    if value is None:
+        # One that says nothing is one: none at all.
+        value, source = given.get(source, grpc.proxy), source if source in given else "grpc_options"
+    if value is None:
+        return None
     try:
-        good = bool(urlsplit(proxy if "://" in proxy else f"//{proxy}").hostname)
-    except ValueError:
-        good = False
-    if not good:
-        # Nothing of it: there may be a password in it.
-        raise OptionError("the proxy is no address such as http://host:port")
-    return {**kept, "http_proxy": proxy, "https_proxy": proxy}
+        return Proxies.given(source, value)
+    except ConfigError as error:
+        raise OptionError(error.message) from None

@@ -46,6 +46,7 @@ class Further(TypedDict, total=False):
     proxy_env: Optional[Mapping[str, str]]
     proxy_timeout: Optional[float]
     http_proxy_url: Optional[str]
+    proxies: Union[str, Mapping[str, Optional[str]], None]
     verify: Union[bool, str, None]
     ca_cert_path: Optional[str]
     root_certificates: Union[str, bytes, None]
@@ -59,7 +60,7 @@ class Further(TypedDict, total=False):
 
 
 _KNOWN = sorted(Further.__annotations__)
-_OF_HTTPX = ["auth", "params", "headers", "cookies", "cert", "http1", "http2", "proxies", "proxy", "mounts", "timeout"]
+_OF_HTTPX = ["auth", "params", "headers", "cookies", "cert", "http1", "http2", "proxy", "mounts", "timeout"]
 _OF_HTTPX += ["follow_redirects", "limits", "max_redirects", "event_hooks", "base_url", "transport", "app", "trust_env"]
 _REFUSED = {
     "cfg_store": "it is asynchronous; give what it would say as auth_client_config=",

@@ -48,7 +48,7 @@ def test_a_tls_proxy_is_a_step_before_its_tunnel() -> None:
         with contextlib.closing(transport):
             transport.connect(origin, soon(), lambda stage, whom: seen.append((stage, whom)))
     assert [stage for stage, _ in seen] == ["name", "TCP", "TLS", "proxy", "TLS"]
-    assert seen[0][1] == f"the proxy localhost:{proxy.port}"
+    assert seen[0][1] == f"the proxy localhost:{proxy.port} (from HTTPS_PROXY)"
     assert seen[-1] == ("TLS", "127.0.0.1")
 
 

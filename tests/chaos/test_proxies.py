@@ -25,6 +25,7 @@ from flyte_lite.errors import (
     ConfigError,
     ConnectFailedError,
     ConnectionLostError,
+    EndpointError,
     TlsError,
 )
 
@@ -72,17 +73,35 @@ def test_credentials_of_a_proxy_go_to_the_proxy_only(way: str) -> None:
         assert "proxy-authorization" not in server.requests[0].headers
 
 
-def test_a_tunnel_that_wants_a_password_says_so() -> None:
+@pytest.mark.parametrize("way", ["plain", "tls"])
+@pytest.mark.parametrize(
+    ("user", "text"),
+    [
+        ("", r"wants a user and a password \(HTTP 407\): write them into ALL_PROXY, as http://user:password@host:port"),
+        ("a:hidden", r"does not take the user and the password that it is given \(HTTP 407\).* no NTLM or Kerberos"),
+    ],
+)
+def test_a_proxy_that_wants_a_password_says_so(way: str, user: str, text: str) -> None:
     proxy = ChaosProxy(user="a:b")
-    with behind("tls", proxy) as (server, origin):
-        for user in ("", "a:hidden"):
-            with contextlib.closing(over(HTTPS_PROXY=proxy_url(proxy, user))) as transport:
-                with pytest.raises(ConnectFailedError, match=r"407.*http://user:password@host:port") as caught:
-                    call(transport, origin)
-                assert not caught.value.sent
-                assert f"the proxy 127.0.0.1:{proxy.port}" in str(caught.value)
-                assert "hidden" not in str(caught.value)
+    with (
+        behind(way, proxy) as (server, origin),
+        contextlib.closing(over(ALL_PROXY=proxy_url(proxy, user))) as transport,
+    ):
+        with pytest.raises(EndpointError, match=text) as caught:
+            call(transport, origin)
+        assert not caught.value.sent
+        assert caught.value.message.startswith(f"the proxy 127.0.0.1:{proxy.port} (from ALL_PROXY) ")
+        assert "hidden" not in str(caught.value)
         assert server.accepted == 0
+        assert len(proxy.heads) == 1, "and nobody tries that again"
+
+
+def test_a_call_that_deals_with_its_proxy_itself_sees_its_answer() -> None:
+    proxy = ChaosProxy(user="a:b")
+    with behind("plain", proxy) as (_, origin), contextlib.closing(over(ALL_PROXY=proxy_url(proxy))) as transport:
+        headers = {"Proxy-Authorization": "Bearer old"}
+        answer = transport.exchange("POST", origin, "/x", headers, b"", Deadline(SYSTEM_CLOCK, 5), 1000)
+    assert answer.status == 407
 
 
 @pytest.mark.parametrize("way", ["plain", "tls"])
@@ -104,7 +123,9 @@ def test_a_proxy_that_opens_no_tunnel_is_to_blame_and_nothing_was_sent(first: by
     proxy.instead_of_tunnel = lambda peer: peer.send(first)
     with behind("tls", proxy) as (_, origin), contextlib.closing(over(HTTPS_PROXY=proxy_url(proxy))) as transport:
         before = open_files()
-        with pytest.raises(ConnectFailedError, match=f"the proxy 127.0.0.1:{proxy.port} did not open") as caught:
+        with pytest.raises(
+            ConnectFailedError, match=rf"the proxy 127.0.0.1:{proxy.port} \(from HTTPS_PROXY\) did not open"
+        ) as caught:
             call(transport, origin)
         assert not caught.value.sent
         assert eventually(lambda: open_files() <= before)
@@ -171,7 +192,7 @@ def test_a_proxy_that_is_no_address_names_its_variable_and_hides_its_password(va
 def test_no_proxy_lists_hosts_domains_addresses_and_networks(no_proxy: str, host: str, bypassed: bool) -> None:
     environ = {"HTTPS_PROXY": "http://p:1", "NO_PROXY": no_proxy}
 
-    assert proxy_for(Origin("https", host, 8080), environ) == (("", "") if bypassed else ("HTTPS_PROXY", "http://p:1"))
+    assert proxy_for(Origin("https", host, 8080), environ) == (None if bypassed else ("http://p:1", "HTTPS_PROXY"))
 
 
 @pytest.mark.parametrize(
@@ -180,6 +201,8 @@ def test_no_proxy_lists_hosts_domains_addresses_and_networks(no_proxy: str, host
         ({"HTTP_PROXY": "http://a:1"}, "https", ""),
         ({"HTTP_PROXY": "a:1"}, "http", "http://a:1"),
         ({"HTTP_PROXY": "http://a:1", "http_proxy": "http://b:1"}, "http", "http://b:1"),
+        ({"HTTP_PROXY": "http://a:1", "http_proxy": ""}, "http", ""),
+        ({"HTTP_PROXY": "http://a:1", "http_proxy": "", "all_proxy": "c:1"}, "http", "http://c:1"),
         ({"ALL_PROXY": "http://a:1"}, "https", "http://a:1"),
         ({"ALL_PROXY": "http://a:1", "HTTPS_PROXY": "http://b:1"}, "https", "http://b:1"),
         ({"HTTP_PROXY": "http://a:1", "REQUEST_METHOD": "GET"}, "http", ""),
@@ -188,7 +211,9 @@ def test_no_proxy_lists_hosts_domains_addresses_and_networks(no_proxy: str, host
     ],
 )
 def test_the_nearest_variable_wins(environ: dict[str, str], scheme: str, wanted: str) -> None:
-    assert proxy_for(Origin(scheme, "flyte.example.com", 80), environ)[1] == wanted
+    found = proxy_for(Origin(scheme, "flyte.example.com", 80), environ)
+
+    assert ("" if found is None else found.url) == wanted
 
 
 @pytest.mark.parametrize("way", ["plain", "tls"])

@@ -148,7 +148,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"proxy_timeout": "1"}, "proxy_timeout is '1'"),
     ({"proxy_command": ["true"], "proxy_env": ["a"]}, "proxy_env is a dict of texts"),
     ({"request_auth_code_params": {"a": 1}}, "request_auth_code_params is a dict of texts"),
-    ({"http_proxy_url": "://"}, "the proxy is no address"),
+    ({"http_proxy_url": "://"}, "the proxy in http_proxy_url can't be used: it is no address"),
+    ({"proxies": {"https": "ftp://p"}}, "the proxy in proxies can't be used: its kind is not known"),
+    ({"proxies": {"ftp": "http://p"}}, "proxies has the key 'ftp'"),
+    ({"proxies": {"https": 1}}, "proxies has int for 'https'"),
+    ({"proxies": 1}, "proxies is int"),
+    ({"proxies": "http://p", "http_proxy_url": "http://q"}, "proxies and http_proxy_url are one thing"),
     ({"request_auth_code_params": {"state": "x"}}, "request_auth_code_params has state, which the sign-in itself"),
     ({"request_access_token_params": {"code": "x"}}, "request_access_token_params has code"),
     ({"refresh_access_token_params": {"grant_type": "x"}}, "refresh_access_token_params has grant_type"),
@@ -325,32 +330,36 @@ def test_options_of_grpc() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keywords", "environ"),
+    ("keywords", "proxy"),
     [
-        ({}, {"https_proxy": "http://env:1", "NO_PROXY": "x", "OTHER": "y"}),
+        ({}, ("https_proxy", "http://env:1")),
+        ({"http_proxy_url": "http://mine:3"}, ("http_proxy_url", "http://mine:3")),
+        ({"proxies": "mine:3"}, ("proxies", "http://mine:3")),
+        ({"proxies": {"https": "socks5h://u:p@mine"}}, ("proxies", "socks5h://u:p@mine")),
+        ({"proxies": {"http": "http://mine:3"}}, ("", "")),
+        ({"proxies": {"all": "http://mine:3", "no_proxy": ".example"}}, ("", "")),
+        ({"proxies": {}}, ("", "")),
+        ({"proxies": ""}, ("", "")),
+        ({"http_proxy_url": ""}, ("", "")),
+        ({"proxies": "http://mine:3", "http_proxy_url": "http://mine:3"}, ("proxies", "http://mine:3")),
+        ({"grpc_options": [("grpc.http_proxy", "http://mine:3")]}, ("grpc_options", "http://mine:3")),
         (
-            {"http_proxy_url": "http://mine:3"},
-            {"http_proxy": "http://mine:3", "https_proxy": "http://mine:3", "OTHER": "y"},
+            {"grpc_options": [("grpc.http_proxy", "http://mine:3")], "proxies": "http://nearer:4"},
+            ("proxies", "http://nearer:4"),
         ),
-        (
-            {"grpc_options": [("grpc.http_proxy", "http://mine:3")]},
-            {"http_proxy": "http://mine:3", "https_proxy": "http://mine:3", "OTHER": "y"},
-        ),
-        ({"grpc_options": [("grpc.enable_http_proxy", 0)]}, {"OTHER": "y"}),
-        (
-            {"grpc_options": [("grpc.enable_http_proxy", 1)]},
-            {"https_proxy": "http://env:1", "NO_PROXY": "x", "OTHER": "y"},
-        ),
+        ({"grpc_options": [("grpc.enable_http_proxy", 0)]}, ("", "")),
+        ({"grpc_options": [("grpc.enable_http_proxy", 1)]}, ("https_proxy", "http://env:1")),
     ],
 )
 def test_a_proxy_that_is_named_is_the_only_one(
-    keywords: Any, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    keywords: Any, proxy: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in (("https_proxy", "http://env:1"), ("NO_PROXY", "x"), ("OTHER", "y")):
-        monkeypatch.setenv(name, value)
-    seen = create_channel("flyte.example", **keywords).transport._environ
+    monkeypatch.setenv("https_proxy", "http://env:1")
+    channel = create_channel("flyte.example", **keywords)
 
-    assert {name: value for name, value in seen.items() if name == "OTHER" or "proxy" in name.lower()} == environ
+    found = channel.transport.proxy(channel.origin)
+
+    assert ("" if found is None else found.source, "" if found is None else found.url) == proxy
 
 
 def test_a_session_of_the_callers_is_used_as_it_is() -> None:
@@ -365,6 +374,7 @@ def test_a_session_of_the_callers_is_used_as_it_is() -> None:
         {"ca_cert_file_path": "ca.pem"},
         {"ssl_credentials": PEM},
         {"http_proxy_url": "http://p"},
+        {"proxies": {}},
         {"grpc_options": [("grpc.keepalive_time_ms", 5)]},
     ]
     for further in beside:
