@@ -15,8 +15,9 @@ from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
 from flyte_lite.idl.google.protobuf import timestamp_pb2
 from flyte_lite.models import ActionPhase
 from flyte_lite.remote._action_details import ROOT, get_details, summary
+from flyte_lite.remote._listing import MOST
 from flyte_lite.remote._run import Run
-from flyte_lite.remote._statuses import MOST, can_name_several, listed, place_of
+from flyte_lite.remote._statuses import can_name_several, listed, place_of
 from flyte_lite.remote._waiting import PATIENCE, Patience, Poll, check_lengths
 
 _BELIEVED = 3
@@ -135,6 +136,8 @@ class Completion:
                 raise TypeError(f"{what} takes runs and names of runs, not {type(each).__name__}")
         unseen = {id(run) for run in named.values()}
         self._runs = list({id(run): run for run in self._given}.values())
+        # As of now: one that its caller sees end meanwhile comes from the round that shows it, and not twice.
+        self._ended = [run for run in self._runs if run.done()]
         for run in self._runs:
             if not run.done():
                 self._place_of(run, patience).add(run, seen=id(run) not in unseen)
@@ -155,8 +158,7 @@ class Completion:
 
     def each(self) -> Iterator[Run]:
         """Each of them, as it ends."""
-        known = [run for run in self._runs if run.done()]
-        yield from known
+        yield from self._ended
         for ended in self._rounds(lambda: None):
             yield from ended
 

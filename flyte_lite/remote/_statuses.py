@@ -8,22 +8,19 @@ from typing import Optional
 
 from flyte_lite._clock import Deadline
 from flyte_lite._session import Session
-from flyte_lite.errors import CallError, Code
+from flyte_lite.errors import CallError
 from flyte_lite.idl.flyteidl2.common import identifier_pb2, list_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from flyte_lite.idl.google.protobuf import timestamp_pb2
 from flyte_lite.remote import _lists
 from flyte_lite.remote._action_details import ROOT, get_details
 from flyte_lite.remote._filters import TimeFilter, among
-
-MOST = 200
-"""Runs in one answer; more are refused."""
+from flyte_lite.remote._listing import REFUSALS
 
 _BY_NAME = "ListRuns by run_name"
 _BY_NAMES = "ListRuns by several values of run_name"
 # The time in a status moves back by up to a second, as does a clock that is set.
 _EARLIER = 60
-_REFUSALS = (Code.INVALID_ARGUMENT, Code.UNIMPLEMENTED)
 
 
 def status_of(
@@ -39,7 +36,7 @@ def status_of(
         try:
             found = _ask(session, place_of(run), [run.name], deadline)
         except CallError as error:
-            if error.code not in _REFUSALS:
+            if error.code not in REFUSALS:
                 raise
             # Hosted servers search by other names.
             session.refused.add(_BY_NAME)
@@ -76,7 +73,7 @@ def listed(
         try:
             found = _ask(session, place, names, deadline)
         except CallError as error:
-            if error.code not in _REFUSALS:
+            if error.code not in REFUSALS:
                 raise
         else:
             if all(run.action.id.run.name in names for run in found):

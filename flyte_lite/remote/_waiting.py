@@ -24,8 +24,6 @@ LONGEST = 10.0
 """Seconds between questions at most."""
 SHORTEST = 0.1
 """Seconds between questions that a caller may ask for at least."""
-SHORTEST = 0.1
-"""Seconds between questions that a caller may ask for at least."""
 PATIENCE = 300.0
 """Seconds of unbroken failure after which a wait gives up."""
 
