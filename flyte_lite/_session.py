@@ -65,7 +65,14 @@ class Scope(NamedTuple):
     def run_id(
         self, name: str, project: Optional[str] = None, domain: Optional[str] = None
     ) -> identifier_pb2.RunIdentifier:
-        """The identifier of a run; see `project_id`."""
+        """The identifier of a run; see `project_id`.
+
+        Raises:
+            ValueError: There is no name.
+            ConfigError: There is no project, or no domain.
+        """
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"the name of a run is {name!r}; give a text, such as Run.name")
         place = self.project_id(project, domain)
         return identifier_pb2.RunIdentifier(org=place.organization, project=place.name, domain=place.domain, name=name)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Optional, TypeVar
 from flyte_lite._clock import Deadline
 from flyte_lite._rpc.method import Method
 from flyte_lite._session import Session
-from flyte_lite.errors import CallError, RunNotDoneError, WaitTimeoutError
+from flyte_lite.errors import CallError, NotFoundError, RunNotDoneError, WaitTimeoutError
 from flyte_lite.idl.flyteidl2.common import identifier_pb2, run_pb2
 from flyte_lite.idl.flyteidl2.core import interface_pb2
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
@@ -42,7 +42,14 @@ def get_details(
 ) -> run_definition_pb2.ActionDetails:
     """An action as GetActionDetails tells it."""
     request = run_service_pb2.GetActionDetailsRequest(action_id=action)
-    return session.call(_GET_ACTION_DETAILS, request, deadline=deadline).details
+    try:
+        return session.call(_GET_ACTION_DETAILS, request, deadline=deadline).details
+    except NotFoundError as error:
+        # The open-source server does not say what it looked for, and one call of many may be about anything.
+        place = f"project {action.run.project}, domain {action.run.domain}"
+        error.message = f"there is no {called(action)} in {place} ({error.message})"
+        error.args = (error.message,)
+        raise
 
 
 class Step(Resource[PB]):

@@ -312,7 +312,8 @@ class Run(HasData, Watched, HasRunLog, HasArtifacts, Resource["run_definition_pb
         blamed = _first_failure.first_failure(ended, root.name)
         if blamed is None:
             return None
-        return ActionDetails(_action_details.get_details(session, blamed.id, deadline), session)
+        found = insist(lambda: _action_details.get_details(session, blamed.id, deadline), deadline)
+        return ActionDetails(found, session)
 
     def abort(self, reason: str = "Manually aborted from the SDK api.") -> None:
         """End the run; nothing happens if there is none any more.

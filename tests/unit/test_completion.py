@@ -154,6 +154,16 @@ def test_a_run_given_twice_and_two_objects_of_one_run_all_follow() -> None:
     assert [run is third for run in flyte_lite.as_completed([third, fourth, third])] == [True, False]
 
 
+def test_a_run_that_its_caller_sees_end_meanwhile_comes_once() -> None:
+    server = Server()
+    runs = server.runs(3, float)
+
+    ended = flyte_lite.as_completed(runs)
+    runs[1].wait()
+
+    assert sorted(run.name for run in ended) == ["r0", "r1", "r2"]
+
+
 def test_they_come_as_they_end() -> None:
     server = Server()
     runs = server.runs(5, lambda number: float(5 - number))
@@ -191,7 +201,7 @@ def test_a_name_of_no_run_is_found_out_by_asking_for_it() -> None:
     server = Server()
     client = Client._over(server.channel.session())
 
-    with pytest.raises(NotFoundError, match="no r7"):
+    with pytest.raises(NotFoundError, match=r"there is no run r7 in project p, domain d \(no r7\)"):
         client.wait_all(["r7"])
     assert len(server.channel.asked(LIST)) == 3
 

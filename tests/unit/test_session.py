@@ -14,6 +14,7 @@ from flyte_lite.config import Config
 from flyte_lite.errors import CanceledError, Code, InternalError, UnavailableError
 from flyte_lite.idl.flyteidl2.cluster import payload_pb2
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
+from flyte_lite.remote import Run
 
 UPLOAD: Method[dataproxy_service_pb2.UploadInputsRequest, dataproxy_service_pb2.UploadInputsResponse] = Method(
     dataproxy_service_pb2, "DataProxyService", "UploadInputs"
@@ -122,6 +123,15 @@ def test_a_copy_keeps_what_it_is_not_given(channel: FakeChannel) -> None:
     cancel.cancel()
     with pytest.raises(CanceledError):
         upload(copy)
+
+
+@pytest.mark.parametrize("name", ["", None, 5], ids=repr)
+def test_a_run_without_a_name_is_refused_before_anything_is_sent(channel: FakeChannel, name: Any) -> None:
+    runs = Run.bind(channel.session())
+
+    with pytest.raises(ValueError, match="the name of a run is"):
+        runs.get(name)
+    assert channel.calls == []
 
 
 @pytest.mark.parametrize(
