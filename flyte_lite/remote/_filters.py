@@ -81,7 +81,7 @@ def phases(in_phase: Phases, phase_of: Callable[[Row], int]) -> list[Condition[R
     """
     if in_phase is None:
         return []
-    given = (in_phase,) if isinstance(in_phase, str) else tuple(in_phase)
+    given = tuple(in_phase) if isinstance(in_phase, Iterable) and not isinstance(in_phase, str) else (in_phase,)
     # In the order in which they came, each once: VALUE_IN with one value twice would still be two.
     numbers = list(dict.fromkeys(_phase(each).to_protobuf_value() for each in given))
     if not numbers:
@@ -149,7 +149,7 @@ class Order(NamedTuple):
         """
         if sort_by is None:
             return cls(CREATED_AT, True)
-        if isinstance(sort_by, str) or len(sort_by) != 2:
+        if not isinstance(sort_by, (tuple, list)) or len(sort_by) != 2:
             raise ValueError(f'sort_by is {sort_by!r}; give a pair such as ("created_at", "desc")')
         key, direction = sort_by
         if not isinstance(key, str) or not key:

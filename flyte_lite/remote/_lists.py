@@ -77,8 +77,12 @@ def runs(
     if isinstance(with_label_keys, str):
         raise ValueError(f"with_label_keys is {with_label_keys!r}; give a list of keys")
     for name, value in (with_labels or {}).items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise ValueError(f"with_labels has {name!r}: {value!r}; keys and values of labels are text")
         conditions.append(_label(name, value, labels_of))
     for name in with_label_keys or ():
+        if not isinstance(name, str):
+            raise ValueError(f"with_label_keys has {name!r}; keys of labels are text")
         conditions.append(_label(name, None, labels_of))
 
     def send(request: list_pb2.ListRequest, deadline: Deadline) -> tuple[Sequence[run_definition_pb2.Run], str]:

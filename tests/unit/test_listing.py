@@ -244,7 +244,7 @@ def test_no_phases_are_no_condition(given: Any) -> None:
     assert len(kept.pages[0].filters) == 0
 
 
-@pytest.mark.parametrize("given", ["done", "unknown", (5,), ("failed", None), ""], ids=repr)
+@pytest.mark.parametrize("given", ["done", "unknown", 5, (5,), ("failed", None), ""], ids=repr)
 def test_what_is_no_phase_is_told_what_there_is(given: Any) -> None:
     with pytest.raises(ValueError, match=r"there is queued, .*, recovered"):
         runs(FakeChannel()).listall(in_phase=given)
@@ -298,6 +298,8 @@ def test_a_row_of_no_year_that_there_is_goes_on_by_tokens(seconds: int) -> None:
         (("created_at", None), "direction None"),
         ("created_at", "give a pair"),
         (("created_at",), "give a pair"),
+        (5, "give a pair"),
+        ({"created_at": "asc", "name": "asc"}, "give a pair"),
         (("", "asc"), "the key ''"),
     ],
 )
@@ -382,6 +384,11 @@ def test_labels_are_looked_up_where_the_server_does_not_know_them() -> None:
         listall(with_label_keys="team")
     with pytest.raises(ValueError, match="give a dict of keys and values"):
         listall(with_labels=["team"])  # type: ignore[arg-type]
+    for bad in ({"tier": 1}, {1: "tier"}):
+        with pytest.raises(ValueError, match="keys and values of labels are text"):
+            listall(with_labels=bad)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="with_label_keys has 1; keys of labels are text"):
+        listall(with_label_keys=[1])  # type: ignore[list-item]
 
 
 def test_a_server_that_fails_inside_is_asked_again_next_time() -> None:
