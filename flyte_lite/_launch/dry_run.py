@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from flyte_lite._session import Session
@@ -57,6 +58,10 @@ class DryRun(Run):
             f"run {self.name} was a dry run: it was not created, so the server knows nothing of it; "
             "leave dry_run out to create it"
         )
+
+    def _lines(self) -> Iterable[tuple[str, object]]:
+        # It has neither times nor a page.
+        return (("name", self.name), ("task", self._spec.task_template.id.name))
 
     def __reduce__(self) -> tuple[Any, ...]:
         messages = (self.request, self.inputs.pb2, self._spec)  # type: ignore[attr-defined]

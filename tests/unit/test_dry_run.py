@@ -57,6 +57,7 @@ def test_there_is_no_run_to_be_asked(channel: FakeChannel) -> None:
             ask()
     assert not made.done()
     assert "my-run" in repr(made)
+    assert "my-run" in made._repr_html_()
     twin = pickle.loads(pickle.dumps(made))
     assert (twin.name, twin.inputs, twin.request) == (made.name, made.inputs, made.request)
 
