@@ -10,7 +10,8 @@ from flyte_lite.idl.flyteidl2.task import task_definition_pb2
 from flyte_lite.models import CodeBundle
 
 _PRIMARY = "primary_container_name"
-_PICKLED = ".pkl.gz"
+# As the official SDK writes it, and as the devbox does.
+_PICKLED = (".pkl.gz", ".pkl")
 
 
 def bundle_of(spec: task_definition_pb2.TaskSpec) -> Optional[CodeBundle]:

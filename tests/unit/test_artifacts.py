@@ -307,7 +307,9 @@ def test_or_from_those_of_the_pod_s_primary_container() -> None:
     assert by_config == ActionDetails(pb2).code_bundle == CodeBundle(computed_version="", pkl="s3://b/f.pkl.gz")
 
 
-@pytest.mark.parametrize(("uri", "kind"), [("s3://b/z.tar.gz", "tgz"), ("s3://b/Z.PKL.GZ?version=1", "pkl")])
+@pytest.mark.parametrize(
+    ("uri", "kind"), [("s3://b/z.tar.gz", "tgz"), ("s3://b/Z.PKL.GZ?version=1", "pkl"), ("s3://b/z.pkl", "pkl")]
+)
 def test_or_from_the_metadata(uri: str, kind: str) -> None:
     pb2 = run_definition_pb2.ActionDetails()
     assert ActionDetails(pb2).code_bundle is None
