@@ -301,7 +301,7 @@ def test_those_that_run_are_never_more_than_there_are_workers(tmp_path: Path) ->
         def leaf(folder: str, n: int) -> int:
             mark = Path(folder, f"running{n}")
             mark.touch()
-            time.sleep(0.1)
+            time.sleep(0.2)
             running = len(list(Path(folder).glob("running*")))
             mark.unlink()
             return running
@@ -314,7 +314,8 @@ def test_those_that_run_are_never_more_than_there_are_workers(tmp_path: Path) ->
         runs = [client.create("count.parent", folder=str(tmp_path), n=n) for n in (0, 10, 20)]
 
         most = [client.outputs(client.until(run, P.ACTION_PHASE_SUCCEEDED))["o0"] for run in runs]
-        assert max(most) == 2
+        # On a busy machine, one may have ended before the next has begun.
+        assert max(most) <= 2
 
 
 def test_only_the_task_s_own_process_can_call_others(client: Client) -> None:
