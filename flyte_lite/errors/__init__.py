@@ -36,6 +36,7 @@
       LiteralError (also TypeError, ValueError)  a value does not fit the declared type
         InputsError                              everything that is wrong with the inputs of one launch
       WaitTimeoutError (also TimeoutError)       we stopped waiting; the run goes on
+      ConfigWarning (also UserWarning)           a setting does nothing: it is misspelt, or another one counts
       LogGapWarning (also UserWarning)           lines of a log may be missing; it is a warning, and the reading goes on
       DevboxStateError                           the folder of a devbox's state can't be used
 
@@ -140,6 +141,7 @@ from flyte_lite.errors._elsewhere import (
 )
 from flyte_lite.errors._usage import (
     ConfigError,
+    ConfigWarning,
     DevboxStateError,
     InitializationError,
     InputsError,
@@ -179,6 +181,7 @@ __all__ = [
     "ConditionNotFoundError",
     "ConditionTimedoutError",
     "ConfigError",
+    "ConfigWarning",
     "ConnectFailedError",
     "ConnectionLostError",
     "CustomError",

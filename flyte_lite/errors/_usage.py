@@ -15,8 +15,8 @@ class InitializationError(BaseRuntimeError):
 class ConfigError(InitializationError):
     """A setting is missing or bad; the text names the setting and where it was read."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__("ConfigError", "user", message)
+    def __init__(self, message: str, *, code: str = "ConfigError") -> None:
+        super().__init__(code, "user", message)
 
 
 class NotInitializedError(InitializationError):
@@ -110,6 +110,13 @@ class WaitTimeoutError(FlyteLiteError, TimeoutError):
         self.phase = phase
         self.timeout = timeout
         self.pending = tuple(pending)
+
+
+class ConfigWarning(FlyteLiteError, UserWarning):
+    """A setting is in a file or the environment, and does nothing; `warnings.simplefilter` can make it an error."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
 
 
 class LogGapWarning(FlyteLiteError, UserWarning):

@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 
-from flyte_lite._auth.api_key import ApiKey
 from flyte_lite._auth.sign_in import SignIn
 from flyte_lite._clock import SYSTEM_CLOCK
 from flyte_lite._http.keepalive import keepalive_options
@@ -20,6 +19,7 @@ from flyte_lite._rpc.connect import Connect
 from flyte_lite._rpc.grpc_web import GrpcWeb
 from flyte_lite._rpc.retry import RetryPolicy
 from flyte_lite.config import Config, Endpoint
+from flyte_lite.config._api_key import ApiKey
 from flyte_lite.errors import ConfigError, OptionError
 from flyte_lite.remote._channel_keywords import given_keywords, one_of, sign_in
 from flyte_lite.remote._grpc_options import GrpcOptions, compression_of, limit_sent
@@ -124,8 +124,8 @@ def create_channel(
     key = _key(endpoint, api_key, given)
     config = Config.load(_arguments(key, endpoint, insecure, insecure_skip_verify, ca_cert_file_path, given))
     server = config.server()
-    if key is not None:
-        _same_server(key, endpoint, server)
+    if key is not None and endpoint:
+        key.check_endpoint(endpoint)
     grpc = GrpcOptions.read(one_of(given, "options", grpc_options=grpc_options) or ())
     tls = _Tls(
         ssl_credentials,
@@ -199,14 +199,6 @@ def _arguments(
         "insecure_skip_verify": insecure_skip_verify,
         "ca_cert_file_path": ca_file,
     }
-
-
-def _same_server(key: ApiKey, endpoint: Optional[str], server: Endpoint) -> None:
-    if not endpoint:
-        return
-    named = Endpoint.parse(endpoint)
-    if named.host != server.host or ("://" in endpoint and named.port != server.port):
-        raise ConfigError(f"the API key is for {server.host}, and the endpoint is {named.host}; give one of them")
 
 
 class _Tls(NamedTuple):

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Callable, Optional, TypedDict, Union
 
-from flyte_lite._auth.api_key import ApiKey
 from flyte_lite._auth.discovery import ClientConfig
 from flyte_lite._auth.sign_in import SignIn, words
 from flyte_lite._auth.tokens import Moment, Token
 from flyte_lite._clock import SYSTEM_CLOCK
 from flyte_lite._rpc.call import Interceptor
+from flyte_lite.config._api_key import ApiKey
 from flyte_lite.errors import ConfigError, OptionError
 
 

@@ -10,7 +10,6 @@ import pytest
 from fakes import FakeClock, FakeWeb
 
 from flyte_lite import errors
-from flyte_lite._auth.api_key import ApiKey
 from flyte_lite._auth.discovery import ClientConfig
 from flyte_lite._auth.passthrough import Passthrough
 from flyte_lite._auth.person import Person
@@ -18,6 +17,7 @@ from flyte_lite._auth.sign_in import SignIn, words
 from flyte_lite._auth.tokens import Together, TokenCredentials
 from flyte_lite._clock import Deadline
 from flyte_lite._http.origin import Origin
+from flyte_lite.config._api_key import ApiKey
 
 PLANTED = "planted"
 

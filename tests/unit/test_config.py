@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from flyte_lite.config import Config, Endpoint
+from flyte_lite.config._keys import KEYS
 from flyte_lite.errors import ConfigError
 
 
@@ -107,9 +108,23 @@ VARIABLES = {
     "insecure": ("FLYTE_ADMIN_INSECURE", "true", True),
     "insecure_skip_verify": ("FLYTE_ADMIN_INSECURESKIPVERIFY", "1", True),
     "ca_cert_file_path": ("FLYTE_ADMIN_CACERTFILEPATH", "/ca.pem", "/ca.pem"),
+    "http_proxy_url": ("FLYTE_ADMIN_HTTPPROXYURL", "http://proxy:3128", "http://proxy:3128"),
+    "console_endpoint": ("FLYTE_CONSOLE_ENDPOINT", "https://console", "https://console"),
+    "auth_type": ("FLYTE_AUTH_TYPE", "DeviceFlow", "DeviceFlow"),
+    "command": ("FLYTE_AUTH_COMMAND", "mint --for 'the flyte'", ("mint", "--for", "the flyte")),
+    "proxy_command": ("FLYTE_AUTH_PROXY_COMMAND", '["mint", "a b"]', ("mint", "a b")),
+    "client_id": ("FLYTE_ADMIN_CLIENTID", "me", "me"),
+    "scopes": ("FLYTE_ADMIN_SCOPES", "a, b c", ("a", "b", "c")),
+    "disable_keyring": ("FLYTE_ADMIN_DISABLEKEYRING", "yes", True),
     "org": ("FLYTE_TASK_ORG", "o", "o"),
     "project": ("FLYTE_TASK_PROJECT", "p", "p"),
     "domain": ("FLYTE_TASK_DOMAIN", "d", "d"),
+    "image_builder": ("FLYTE_IMAGE_BUILDER", "remote", "remote"),
+    "images": ("FLYTE_IMAGE_IMAGE_REFS", '{"base": "r/i:1"}', {"base": "r/i:1"}),
+    "image_registry": ("FLYTE_IMAGE_REGISTRY", "r", "r"),
+    "local_persistence": ("FLYTE_LOCAL_PERSISTENCE", "on", True),
+    "local_tracked": ("FLYTE_LOCAL_TRACKED", "t", True),
+    "local_tracked_strict": ("FLYTE_LOCAL_TRACKED_STRICT", "y", True),
 }
 
 
@@ -120,7 +135,8 @@ def test_argument_then_environment_then_default(setting: str) -> None:
     found = Config.load({}, {variable: text})
     assert (getattr(found, setting), found.sources[setting]) == (value, f"environment variable {variable}")
 
-    given: Any = False if isinstance(value, bool) else "given"
+    others: dict[type, Any] = {bool: False, str: "given", tuple: ("given",), dict: {"given": "g"}}
+    given: Any = others[type(value)]
     found = Config.load({setting: given}, {variable: text})
     assert (getattr(found, setting), found.sources[setting]) == (given, "argument")
 
@@ -133,8 +149,11 @@ def test_argument_then_environment_then_default(setting: str) -> None:
 def test_every_setting_has_a_variable_and_a_source() -> None:
     found = Config.load({}, {variable: text for variable, text, _ in VARIABLES.values()})
 
-    assert set(found.sources) == set(VARIABLES)
+    assert set(VARIABLES) == {key.setting for key in KEYS}
     assert found._replace(sources={}) == Config(**{setting: value for setting, (_, _, value) in VARIABLES.items()})
+    told = set(found.sources) - {name for name, source in found.sources.items() if source == "default"}
+    assert told == set(VARIABLES)
+    assert set(found.sources) == set(Config._fields) - {"source", "sources", "searched"}
 
 
 @pytest.mark.parametrize("text", ["1", "true", "True", " TRUE ", "t", "yes", "y", "on"])
@@ -166,7 +185,7 @@ def test_an_argument_that_is_neither_yes_nor_no_is_named() -> None:
 
 @pytest.mark.parametrize("endpoint", [5, b"h"])
 def test_an_endpoint_that_is_no_text_says_what_it_is(endpoint: Any) -> None:
-    with pytest.raises(ConfigError, match=f"endpoint is {type(endpoint).__name__}; write it as text"):
+    with pytest.raises(ConfigError, match=r"endpoint is (a number|bytes) \(from argument\); write it as text"):
         Config.load({"endpoint": endpoint}, {}).server()
 
 

@@ -22,7 +22,7 @@ PUBLIC = {
     "Resources RetryStrategy RunContext Secret TPU Timeout __version__ as_completed config current_domain "
     "current_project errors init io is_control_plane_available models notify remote rerun run union version "
     "wait_all with_runcontext",
-    "flyte_lite.config": "Config Endpoint",
+    "flyte_lite.config": "Config Endpoint ImageConfig LocalConfig PlatformConfig Setting TaskConfig auto",
     "flyte_lite.devbox": "Devbox group task trace",
     "flyte_lite.io": "DataFrame Dir File",
     "flyte_lite.models": "ActionPhase CodeBundle NativeInterface PhaseTransitionInfo",

@@ -6,7 +6,7 @@ import base64
 import re
 from typing import NamedTuple, Optional
 
-from flyte_lite.config import Endpoint
+from flyte_lite.config._endpoint import Endpoint
 from flyte_lite.errors import ConfigError
 
 _HOST = r"(?:[A-Za-z][A-Za-z0-9+.-]*:/+)?(?:\[[0-9A-Fa-f:.]+\]|[^:\[]*)"
@@ -50,6 +50,16 @@ class ApiKey(NamedTuple):
                 "the API key is none: it is base64 of endpoint:client_id:client_secret:org; was it copied as a whole?"
             )
         return key
+
+    def check_endpoint(self, endpoint: str) -> None:
+        """Make sure that an endpoint which is given beside the key is the key's.
+
+        Raises:
+            ConfigError: It is another server.
+        """
+        named, own = Endpoint.parse(endpoint), Endpoint.parse(self.endpoint)
+        if named.host != own.host or ("://" in endpoint and named.port != own.port):
+            raise ConfigError(f"the API key is for {own.host}, and the endpoint is {named.host}; give one of them")
 
 
 def _decoded(text: str) -> Optional[str]:
