@@ -57,7 +57,7 @@ class ChaosProxy(ChaosServer):
             if method == "CONNECT":
                 peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
             upstream.sendall(first + peer._unread)
-            back = threading.Thread(target=_pass_on, args=(upstream, peer), daemon=True)
+            back = threading.Thread(target=pass_on, args=(upstream, peer), daemon=True)
             back.start()
             with contextlib.suppress(OSError):
                 while True:
@@ -72,7 +72,8 @@ class ChaosProxy(ChaosServer):
             upstream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
 
-def _pass_on(upstream: socket.socket, peer: Peer) -> None:
+def pass_on(upstream: socket.socket, peer: Peer) -> None:
+    """All that comes from there, until its end, which the client sees too."""
     try:
         while True:
             data = upstream.recv(65536)

@@ -76,6 +76,13 @@ class Peer:
         self.server.requests.append(request)
         return request
 
+    def read(self, count: int) -> bytes:
+        """So many bytes."""
+        while len(self._unread) < count:
+            self._unread += self._receive()
+        data, self._unread = self._unread[:count], self._unread[count:]
+        return data
+
     def read_line(self) -> bytes:
         while b"\r\n" not in self._unread:
             self._unread += self._receive()
