@@ -8,7 +8,7 @@ what is sent with them, may let their holder in, so they are no part of a repr.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Optional, Union, cast
 
 from flyte_lite.models import ActionPhase
@@ -103,7 +103,7 @@ class Email(Notification):
         html_body: Template of the same in HTML; None has none.
 
     Raises:
-        ValueError: There is no recipient, an address is empty, or see `Notification`.
+        ValueError: There is no recipient, an address or a text is none, or see `Notification`.
     """
 
     recipients: Union[Sequence[str], str]
@@ -117,12 +117,13 @@ class Email(Notification):
         super().__post_init__()
         for name in ("recipients", "cc", "bcc"):
             given = getattr(self, name)
-            addresses = (given,) if isinstance(given, str) else tuple(given)
+            addresses = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
             if not all(isinstance(address, str) and address for address in addresses):
                 raise ValueError(f"{name} of an Email is {given!r}; give addresses")
             self._set(name, addresses)
         if not self.recipients:
             raise ValueError("an Email needs recipients")
+        _check_texts("an Email", subject=self.subject, body=self.body, html_body=self.html_body or "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +137,7 @@ class Slack(Notification):
         blocks: Of Slack's Block Kit, in place of the message.
 
     Raises:
-        ValueError: There is no address, or see `Notification`.
+        ValueError: There is no address, a text is none, or see `Notification`.
     """
 
     webhook_url: str = dataclasses.field(repr=False)
@@ -146,7 +147,10 @@ class Slack(Notification):
     def __post_init__(self) -> None:
         super().__post_init__()
         _need("webhook_url of a Slack notification", self.webhook_url)
+        _check_texts("a Slack notification", message=self.message or "")
         if self.blocks is not None:
+            if isinstance(self.blocks, (str, Mapping)) or not isinstance(self.blocks, Iterable):
+                raise ValueError(f"blocks of a Slack notification is {type(self.blocks).__name__}; give a list")
             self._set("blocks", tuple(self.blocks))
         elif self.message is None:
             text = "Run: {{.Run.Name}} finished with phase {{.Phase}}\n | {{.Run.Project}}/{{.Run.Domain}}\n"
@@ -165,7 +169,7 @@ class Teams(Notification):
         card: An adaptive card, in place of title and message.
 
     Raises:
-        ValueError: There is no address, or see `Notification`.
+        ValueError: There is no address, a text is none, or see `Notification`.
     """
 
     webhook_url: str = dataclasses.field(repr=False)
@@ -176,6 +180,7 @@ class Teams(Notification):
     def __post_init__(self) -> None:
         super().__post_init__()
         _need("webhook_url of a Teams notification", self.webhook_url)
+        _check_texts("a Teams notification", title=self.title, message=self.message or "")
         if self.message is None and self.card is None:
             self._set("message", _BODY)
 
@@ -192,7 +197,7 @@ class Webhook(Notification):
         body: What is sent, as JSON; all texts in it are templates. None says which run, its phase and its error.
 
     Raises:
-        ValueError: There is no address, no such method, or see `Notification`.
+        ValueError: There is no address, no such method, a text is none, or see `Notification`.
     """
 
     url: str = dataclasses.field(repr=False)
@@ -205,6 +210,11 @@ class Webhook(Notification):
         _need("url of a Webhook", self.url)
         if self.method not in _METHODS:
             raise ValueError(f"method of a Webhook is {self.method!r}; it is one of {', '.join(_METHODS)}")
+        if self.headers is not None:
+            if not isinstance(self.headers, Mapping):
+                raise ValueError(f"headers of a Webhook is {type(self.headers).__name__}; give a dict of texts")
+            for name, value in self.headers.items():
+                _check_texts("headers of a Webhook", **{f"the name {name!r}": name, f"{name!r}": value})
         if self.body is None:
             body = {"run": "{{.Run.Name}}", "project": "{{.Run.Project}}", "domain": "{{.Run.Domain}}"}
             self._set("body", {**body, "phase": "{{.Phase}}", "error": "{{.Error}}"})
@@ -214,6 +224,13 @@ def _need(what: str, value: object) -> None:
     if not isinstance(value, str) or not value:
         # The value may be an address that lets its holder in.
         raise ValueError(f"{what} is {'empty' if value == '' else type(value).__name__}; give a text")
+
+
+def _check_texts(of: str, **texts: object) -> None:
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            # The value may be an address or a key that lets its holder in.
+            raise ValueError(f"{name} of {of} is {type(text).__name__}; give a text")
 
 
 def _say_phases(given: object) -> str:

@@ -131,6 +131,13 @@ def test_a_webhook_s_method_and_headers() -> None:
         (notify.Email, {"on_phase": "failed", "recipients": ()}, "an Email needs recipients"),
         (notify.Email, {"on_phase": "failed", "recipients": ["a@b", ""]}, "recipients of an Email is"),
         (notify.Email, {"on_phase": "failed", "recipients": "a@b", "cc": [None]}, "cc of an Email is"),
+        (notify.Email, {"on_phase": "failed", "recipients": 5}, "recipients of an Email is .* give addresses"),
+        (notify.Email, {"on_phase": "failed", "recipients": "a@b", "subject": 5}, "subject of an Email is int"),
+        (notify.Slack, {"on_phase": "failed", "webhook_url": "u", "message": 5}, "message of a Slack .* is int"),
+        (notify.Slack, {"on_phase": "failed", "webhook_url": "u", "blocks": "b"}, "blocks of a Slack .* give a list"),
+        (notify.Teams, {"on_phase": "failed", "webhook_url": "u", "title": None}, "title of a Teams .* is NoneType"),
+        (notify.Webhook, {"on_phase": "failed", "url": "u", "headers": ["X-Key"]}, "headers of a Webhook is list"),
+        (notify.Webhook, {"on_phase": "failed", "url": "u", "headers": {"X-Key": 5}}, "'X-Key' of headers .* is int"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
