@@ -119,7 +119,7 @@ class Completion:
         what: str,
     ) -> None:
         check_lengths(timeout, interval, patience)
-        if isinstance(runs, (str, Run)):
+        if isinstance(runs, (str, Run)) or not isinstance(runs, Iterable):
             raise TypeError(f"{what} takes several runs, not {runs!r}; give a list of it, or use its wait()")
         self._interval = interval
         self._given: list[Run] = []

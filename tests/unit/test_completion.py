@@ -404,6 +404,7 @@ def test_a_cancel_of_any_session_ends_it(both: bool) -> None:
         ("r1", TypeError, r"wait_all takes several runs, not 'r1'; give a list"),
         ([3], TypeError, "wait_all takes runs and names of runs, not int"),
         ([b"r1"], TypeError, "not bytes"),
+        (None, TypeError, "wait_all takes several runs, not None; give a list"),
     ],
 )
 def test_what_is_no_list_of_runs_is_refused(runs: Any, kind: type[Exception], text: str) -> None:
