@@ -41,7 +41,11 @@ def explain(error: Exception, exchange: Exchange) -> NoReturn:
             # In TLS 1.3 a server looks at our certificate when we already think that all is well.
             raise refusal(exchange.peer, root) from error
         if isinstance(root, ConnectionError) and exchange.fresh:
-            hint = "one that wants a client certificate" if exchange.secure else "a port that wants TLS (https://)"
+            hint = (
+                "one that wants a client certificate (ssl_credentials)"
+                if exchange.secure
+                else "a port that wants TLS (https://)"
+            )
             raise errors.ConnectionLostError(
                 f"the server hung up without an answer ({root}); {hint} does that too"
             ) from error

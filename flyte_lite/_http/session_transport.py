@@ -97,7 +97,7 @@ class SessionTransport(Transport):
         prepared.hooks["response"] = [note, *hooks, _stay]
         settings = session.merge_environment_settings(prepared.url or "", {}, True, None, None)
         left = exchange.left()
-        exchange.sent = True  # nobody says when
+        exchange.sent = exchange.fresh = True  # nobody says when, nor whether
         connecting = CONNECT_SECONDS if left is None else min(left, CONNECT_SECONDS)
         try:
             return session.send(prepared, timeout=(connecting, left), allow_redirects=False, **settings)

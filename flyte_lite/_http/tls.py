@@ -25,10 +25,15 @@ _NOT_TLS = (
     "HTTP_REQUEST",
     "UNKNOWN_PROTOCOL",
 )
+_ENDS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+# So it says, or OpenSSL here.
+_OTHER_VERSION = ("PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSION", "VERSION_TOO_LOW")
 _WANTS_CERTIFICATE = (
-    "it may want a client certificate, or another one (ssl_credentials); TLS 1.2 is the oldest that is spoken here"
+    "it may want a client certificate, or another one: give certificate and key (ssl_credentials). Else it may want "
+    "ciphers that OpenSSL does not offer here"
 )
 _HOST_MISMATCH, _ADDRESS_MISMATCH, _NOT_YET_VALID, _EXPIRED = 62, 64, 9, 10  # X509_V_ERR_...
+_SELF_SIGNED, _UNKNOWN_AUTHORITY = 18, (2, 19, 20, 21)
 
 
 Pem = Union[str, bytes, "os.PathLike[str]"]
@@ -201,15 +206,28 @@ def refusal(name: str, error: BaseException) -> TlsError:
             return TlsError(
                 f"the certificate of {name} is not valid now: {said}. Renew it, or set this machine's clock"
             )
-        return TlsError(
-            f"the certificate of {name} is not trusted: {said}. If a company proxy or a private authority signs it, "
-            "give its certificate as ca_cert_file_path= or in REQUESTS_CA_BUNDLE"
-        )
+        if code in (_SELF_SIGNED, *_UNKNOWN_AUTHORITY):
+            why, whose = (
+                ("as it is signed by itself", "it is the right one, give it")
+                if code == _SELF_SIGNED
+                else ("as nobody known here signs it", "a company proxy or a private authority does, give theirs")
+            )
+            return TlsError(
+                f"the certificate of {name} is not trusted, {why}: {said}. If {whose} as ca_cert_file_path= or in "
+                "REQUESTS_CA_BUNDLE"
+            )
+        return TlsError(f"the certificate of {name} is not accepted: {said}. Who runs it has to mend that")
+    reason = error.reason or ""
     plain = "does the server speak plain http there (http:// or insecure=True)?"
-    if error.reason in _NOT_TLS:
-        return TlsError(f"what answers at {name} is not TLS ({error.reason}); {plain}")
-    if isinstance(error, ssl.SSLEOFError) or error.reason == "UNEXPECTED_EOF_WHILE_READING":
+    if reason in _NOT_TLS:
+        return TlsError(f"what answers at {name} is not TLS ({reason}); {plain}")
+    if isinstance(error, _ENDS) or reason == "UNEXPECTED_EOF_WHILE_READING":
         return TlsError(f"{name} hung up in the middle of the TLS handshake; {plain}")
-    if "ALERT" in (error.reason or ""):
-        return TlsError(f"{name} refused TLS with us ({error.reason}); {_WANTS_CERTIFICATE}")
-    return TlsError(f"no TLS with {name}: {error.reason or error}; TLS 1.2 is the oldest that is spoken here")
+    if any(word in reason for word in _OTHER_VERSION):
+        return TlsError(
+            f"{name} speaks no version of TLS that is spoken here ({reason}): TLS 1.2 is the oldest. What stands there "
+            "has to be renewed"
+        )
+    if "ALERT" in reason:
+        return TlsError(f"{name} refused TLS with us ({reason}); {_WANTS_CERTIFICATE}")
+    return TlsError(f"no TLS with {name}: {reason or error}; TLS 1.2 is the oldest that is spoken here")

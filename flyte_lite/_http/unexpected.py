@@ -6,6 +6,13 @@ import re
 from collections.abc import Mapping
 
 _SHOWN = 160
+# Of Go, nginx, Apache and Python's cheroot.
+_WANTS_TLS = (
+    b"HTTP request to an HTTPS server",
+    b"plain HTTP request was sent to HTTPS port",
+    b"speaking plain HTTP to an SSL-enabled server port",
+    b"only speaks HTTPS on this port",
+)
 
 
 def media_type(headers: Mapping[str, list[str]]) -> str:
@@ -39,7 +46,7 @@ def _hint(status: int, media: str, headers: Mapping[str, list[str]], body: bytes
         return (
             f"; it redirects to {to}, which is never followed: is that the console or a login page, or http for https?"
         )
-    if b"HTTP request to an HTTPS server" in body:
+    if any(words in body for words in _WANTS_TLS):
         return "; it wants TLS: use https:// or insecure=False"
     if status == 407:
         return "; the HTTP proxy on the way wants a user and a password: http://user:password@host:port"
