@@ -10,7 +10,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 
-from flyte_lite._clock import SYSTEM_CLOCK, Cancel, Clock, Deadline, is_length
+from flyte_lite._clock import Cancel, Clock, Deadline, is_length
+from flyte_lite._connection import channel_of, console_of
 from flyte_lite._rpc.method import Method, Req, Res
 from flyte_lite.config import Config, Endpoint
 from flyte_lite.errors import CallError, Code, ConfigError, EndpointError, NotInitializedError
@@ -323,13 +324,13 @@ def connect(
     if channel is None:
         server = config.server()
         _check_timeout(timeout)
-        channel = _channel(config, server)
+        channel = channel_of(config, server)
     else:
         _check_timeout(timeout)
         if not hasattr(channel, "server_stream"):
             raise ConfigError(f"channel is {type(channel).__name__}; give what remote.create_channel returns")
-        for name in ("endpoint", "insecure", "insecure_skip_verify", "ca_cert_file_path"):
-            if config.sources.get(name) == "argument":
+        for name, source in config.sources.items():
+            if source.startswith("argument") and name not in ("org", "project", "domain", "console_endpoint"):
                 raise ConfigError(f"{name} is settled where the channel is made; give one of them")
         server = Endpoint(*channel.origin, channel.prefix)
     # What an API key says of it, which the channel may have been made of.
@@ -337,33 +338,15 @@ def connect(
     return Session(
         channel,
         Scope(server.organization if org is None else org, config.project or "", config.domain or ""),
-        _console(server),
+        console_of(config, server),
         timeout=DEFAULT_TIMEOUT if timeout is UNSET else timeout,
         cancel=cancel,
     )
 
 
-def _channel(config: Config, server: Endpoint) -> Channel:
-    from flyte_lite._http.origin import Origin
-    from flyte_lite._http.tls import TlsPolicy
-    from flyte_lite._http.transport import Transport
-    from flyte_lite._rpc.channel import Channel
-
-    transport = Transport(TlsPolicy(ca_file=config.ca_cert_file_path, verify=not config.insecure_skip_verify))
-    return Channel(transport, Origin(server.scheme, server.host, server.port), server.path, clock=SYSTEM_CLOCK)
-
-
 def _check_timeout(timeout: Timeout) -> None:
     if timeout is not UNSET and timeout is not None and not (is_length(timeout) and timeout):
         raise ConfigError(f"timeout is {timeout!r}; give seconds above 0, or None for no end")
-
-
-def _console(server: Endpoint) -> str:
-    host = f"[{server.host}]" if ":" in server.host else server.host
-    # The local installation has its console beside the API's port.
-    port = 8080 if (server.host, server.port) == ("localhost", 8090) else server.port
-    usual = port == (80 if server.scheme == "http" else 443)
-    return f"{server.scheme}://{host}" + ("" if usual else f":{port}")
 
 
 _default: Optional[Session] = None

@@ -11,8 +11,8 @@ from flyte_lite import _console
 from flyte_lite.errors import Code, UnauthenticatedError
 
 _HELP = (
-    "Give create_channel() what needs nobody: api_key= (or set FLYTE_API_KEY), client_id= and client_secret=, command= "
-    "or token="
+    "Give init(), Client() or create_channel() what needs nobody: api_key= (or set FLYTE_API_KEY), client_id= and "
+    "client_credentials_secret=, or command= (or set FLYTE_AUTH_COMMAND); create_channel() takes token=, too"
 )
 
 
@@ -88,7 +88,11 @@ class Person:
         """
         absence = self.absence()
         if absence:
-            asked = "" if self._asked is False else "; interactive=True asks all the same"
+            asked = (
+                ""
+                if self._asked is False
+                else "; headless=False of init() and interactive=True of create_channel() ask all the same"
+            )
             raise UnauthenticatedError(
                 f"{why}, and nobody can sign in here ({absence}). {_HELP}{asked}", Code.UNAUTHENTICATED, sent=False
             )

@@ -42,6 +42,7 @@ class SignIn(NamedTuple):
         token: Itself, or a function that gives it.
         header_key: The header that takes the token; None finds out.
         known: What else the caller knows better than the server.
+        on_demand: True asks a person only when the server wants somebody, though `auth_type` names how.
         interactive: True asks a person wherever we are, False never, None where somebody can answer.
         to_authorize: Added to the address that a person signs in at.
         to_token: Added to the form that gets their first token.
@@ -60,6 +61,7 @@ class SignIn(NamedTuple):
     token: Optional[Union[str, Callable[[], str]]] = None
     header_key: Optional[str] = None
     known: ClientConfig = ClientConfig()
+    on_demand: bool = False
     interactive: Optional[bool] = None
     to_authorize: Mapping[str, str] = {}
     to_token: Mapping[str, str] = {}
@@ -140,9 +142,8 @@ class SignIn(NamedTuple):
             provider = IdentityProvider(transport, origin, proxy=proxy, named=self._hosts(origin))
             discovery = Discovery(channel, provider, self._known())
             source = self._token_source(kind, provider, discovery, person or Person(self.interactive))
-            own = TokenCredentials(
-                source, self._header(kind, discovery), clock, eager=kind is not None, token=self.first
-            )
+            eager = kind is not None and not (self.on_demand and kind in ("Pkce", "DeviceFlow"))
+            own = TokenCredentials(source, self._header(kind, discovery), clock, eager=eager, token=self.first)
         return own if proxy is None else Together(own, proxy)
 
     def _proxy(self, clock: Clock) -> Optional[Credentials]:
@@ -202,6 +203,43 @@ class SignIn(NamedTuple):
             to_token=self.to_token,
             to_refresh=self.to_refresh,
         )
+
+
+_KNOWN = (
+    "token_endpoint",
+    "authorization_endpoint",
+    "device_authorization_endpoint",
+    "redirect_uri",
+    "audience",
+    "client_id",
+    "header_key",
+    "issuer",
+)
+
+
+def client_config(whole: Any, given: Mapping[str, Any]) -> ClientConfig:
+    """What the caller knows of the identity provider.
+
+    Args:
+        whole: An object or a dict with the names of `ClientConfig`; None is none.
+        given: Single parameters, each of which wins over the whole.
+
+    Raises:
+        ConfigError: One is no text.
+    """
+    values: dict[str, Any] = {}
+
+    def of_whole(name: str) -> Any:
+        return whole.get(name) if isinstance(whole, Mapping) else getattr(whole, name, None)
+
+    for name in _KNOWN:
+        value = given.get(name) or of_whole(name)
+        if value:
+            if not isinstance(value, str):
+                raise ConfigError(f"{name} is {type(value).__name__}; give text")
+            values[name] = value
+    scopes = given.get("scopes") or of_whole("scopes")
+    return ClientConfig(**values, scopes=words("scopes", scopes) if scopes else ())
 
 
 def words(name: str, value: Any) -> tuple[str, ...]:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _DEFAULT, _ARGUMENT = "default", "argument"
 # What only arguments say.
 _ARGUMENTS = (SECRET, "audience", "rpc_retries", "headless", "auth_client_config")
+# An API key is one text, whose endpoint is as plain as its secret.
+_CALLERS = (_ARGUMENT, f"{_ARGUMENT} api_key", "with_params()", f"environment variable {API_KEY_VARIABLE}")
+# "" of these says that there is none, whatever others say.
+_NONE_BY_EMPTY = ("org", "http_proxy_url")
 _WHO_CALLS = ("auth_type", "command", "client_id", SECRET)
 
 
@@ -165,8 +169,8 @@ class Config(NamedTuple):
         for name, given in arguments.items():
             if name == "api_key" or given is None:
                 continue
-            # An organization that is empty is none, whatever the endpoint is called.
-            value = given if name == "org" and given == "" else value_of(_KINDS[name], name, given, source)
+            empty = given == "" and name in _NONE_BY_EMPTY
+            value = given if empty else value_of(_KINDS[name], name, given, source)
             if value is not None:
                 values[name] = value
         if "auth_type" not in values:
@@ -204,6 +208,12 @@ class Config(NamedTuple):
         named = self.sources.get("endpoint", _DEFAULT)
         by_variable = named == _DEFAULT or named.startswith("environment variable")
         return bool(arguments.get("api_key")) or not by_variable or any(arguments.get(name) for name in _WHO_CALLS)
+
+    def by_caller(self, name: str) -> bool:
+        """Whether the caller gave this setting, and not a file or the environment of the process alone."""
+        if getattr(self, name) == self._field_defaults[name]:
+            return False
+        return self.sources.get(name, _ARGUMENT) in _CALLERS
 
     def server(self) -> Endpoint:
         """The endpoint, parsed.
@@ -363,7 +373,7 @@ def _secret(environ: Mapping[str, str], file: Optional[ConfigFile]) -> tuple[Opt
     variable, where = _found(by_variable, environ, file)
     if variable and environ.get(variable):
         return environ[variable], f"environment variable {variable}, which {where} names"
-    missing = f"the environment variable {variable} that {where} names is not set" if variable else ""
+    missing = f"not set: the environment variable {variable}, which {where} names" if variable else ""
     path, where = _found(by_file, environ, file)
     if not path:
         return None, missing

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Callable, Optional, TypedDict, Union
 
-from flyte_lite._auth.discovery import ClientConfig
-from flyte_lite._auth.sign_in import SignIn, words
+from flyte_lite._auth.sign_in import SignIn, client_config
 from flyte_lite._auth.tokens import Moment, Token
 from flyte_lite._clock import SYSTEM_CLOCK
 from flyte_lite._rpc.call import Interceptor
 from flyte_lite.config._api_key import ApiKey
-from flyte_lite.errors import ConfigError, OptionError
+from flyte_lite.errors import OptionError
 
 
 class Further(TypedDict, total=False):
@@ -73,7 +72,6 @@ _REFUSED = {
 _OF_AUTHORIZE = ("response_type", "client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method")
 _OF_TOKEN = ("grant_type", "client_id", "redirect_uri", "code", "code_verifier")
 _OF_REFRESH = ("grant_type", "client_id", "refresh_token")
-_WHERE = ("token_endpoint", "authorization_endpoint", "device_authorization_endpoint", "redirect_uri", "audience")
 
 
 def given_keywords(kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,7 +119,7 @@ def sign_in(key: Optional[ApiKey], given: Mapping[str, Any], proxy_command: Opti
         raise OptionError(f"proxy_timeout is {seconds!r}; give seconds above 0")
     if proxy_command is None and ("proxy_env" in given or "proxy_timeout" in given):
         raise OptionError("proxy_env and proxy_timeout are for proxy_command, which is not given")
-    known = _client_config(given)
+    known = client_config(one_of(given, "auth_client_config", "client_config"), given)
     if "token" in given and (known.scopes or known.audience):
         raise OptionError("scopes and audience are for who asks for a token, and token= is one")
     return SignIn(
@@ -142,22 +140,6 @@ def sign_in(key: Optional[ApiKey], given: Mapping[str, Any], proxy_command: Opti
         proxy_environ=_pairs("proxy_env", given),
         proxy_seconds=float(seconds),
     )
-
-
-def _client_config(given: Mapping[str, Any]) -> ClientConfig:
-    """What the caller knows of the identity provider; a single parameter wins over the whole."""
-    whole = one_of(given, "auth_client_config", "client_config")
-    values: dict[str, Any] = {}
-    for name in (*_WHERE, "client_id", "header_key", "issuer"):
-        value = given.get(name) or (whole.get(name) if isinstance(whole, Mapping) else getattr(whole, name, None))
-        if value:
-            if not isinstance(value, str):
-                raise ConfigError(f"{name} is {type(value).__name__}; give text")
-            values[name] = value
-    scopes = given.get("scopes") or (
-        whole.get("scopes") if isinstance(whole, Mapping) else getattr(whole, "scopes", None)
-    )
-    return ClientConfig(**values, scopes=words("scopes", scopes) if scopes else ())
 
 
 def _first(credentials: Any) -> Optional[Token]:

@@ -1,0 +1,187 @@
+"""The channel that settings lead to: TLS, proxy, repeats, and who calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Optional
+
+from flyte_lite._clock import SYSTEM_CLOCK
+from flyte_lite.errors import ConfigError
+
+if TYPE_CHECKING:
+    from flyte_lite._auth.sign_in import SignIn
+    from flyte_lite._clock import Deadline
+    from flyte_lite._http.origin import Origin
+    from flyte_lite._http.transport import Transport
+    from flyte_lite._rpc.channel import Channel
+    from flyte_lite._rpc.interceptors import Credentials
+    from flyte_lite.config import Config, Endpoint
+
+# What says who calls, or how that is proven.
+_OF_SIGN_IN = (
+    "auth_type",
+    "command",
+    "proxy_command",
+    "client_id",
+    "client_credentials_secret",
+    "scopes",
+    "audience",
+    "auth_client_config",
+)
+_ASKING = (None, "Pkce", "DeviceFlow")
+
+
+def channel_of(config: Config, server: Endpoint) -> Channel:
+    """A channel to a server by these settings. Nothing is sent yet.
+
+    Raises:
+        ConfigError: One of them can't be used; the text says which, and where it was read.
+    """
+    from flyte_lite._http.origin import Origin
+    from flyte_lite._rpc.channel import Channel
+
+    transport = transport_of(config)
+    origin = Origin(server.scheme, server.host, server.port)
+    retry = None
+    if config.rpc_retries is not None:
+        from flyte_lite._rpc.retry import RetryPolicy
+
+        retry = RetryPolicy(retries=config.rpc_retries)
+    return Channel(
+        transport,
+        origin,
+        server.path,
+        retry=retry,
+        credentials=_credentials(config, transport, origin, server.path),
+        clock=SYSTEM_CLOCK,
+    )
+
+
+def transport_of(config: Config) -> Transport:
+    """The connections that these settings allow: whom to trust, and through which proxy.
+
+    Raises:
+        ConfigError: The proxy is no address.
+    """
+    from flyte_lite._http.tls import TlsPolicy
+    from flyte_lite._http.transport import Transport
+
+    proxies = None
+    if config.http_proxy_url is not None:
+        from flyte_lite._http.proxy import Proxies
+
+        source = config.sources.get("http_proxy_url", "argument")
+        proxies = Proxies.given("http_proxy_url" if source == "argument" else source, config.http_proxy_url)
+    # Authorities that somebody named are not given up for a flag in a file, as with the official SDK.
+    named = config.ca_cert_file_path is not None and config.sources.get("insecure_skip_verify") != "argument"
+    verify = named or not config.insecure_skip_verify
+    return Transport(TlsPolicy(ca_file=config.ca_cert_file_path, verify=verify), proxies=proxies)
+
+
+def _credentials(config: Config, transport: Transport, origin: Origin, prefix: str) -> Optional[Credentials]:
+    """What to show to the server; None is nothing.
+
+    By plain http nothing is shown that only a file or the environment says, as the official SDK does not either, and
+    nobody is asked to sign in: what the caller named and what API keys say was meant for that server.
+    """
+    if origin.scheme == "http" and not _meant_for_plain_http(config):
+        if config.proxy_command is None:
+            return None
+        config = config._replace(
+            **{name: type(config)._field_defaults[name] for name in _OF_SIGN_IN if name != "proxy_command"}
+        )
+    said = [name for name in _OF_SIGN_IN if getattr(config, name)]
+
+    def make() -> Optional[Credentials]:
+        return sign_in_of(config).credentials(transport, origin, prefix, SYSTEM_CLOCK)
+
+    # A word about the identity provider alone asks nobody.
+    return make() if said else OnDemand(make)
+
+
+def _meant_for_plain_http(config: Config) -> bool:
+    if config.auth_type in _ASKING and (config.auth_type is not None or config.command is None):
+        return False
+    name = "command" if config.auth_type is None else "auth_type"
+    return config.by_caller(name)
+
+
+def sign_in_of(config: Config) -> SignIn:
+    """Who calls, by these settings; of several the one that `auth_type` names counts.
+
+    Raises:
+        ConfigError: `auth_type` is none, or lacks what it needs.
+    """
+    from flyte_lite._auth.sign_in import AUTH_TYPES, SignIn, client_config
+
+    kind = config.auth_type
+    if kind is not None and kind not in AUTH_TYPES:
+        near = [name for name in AUTH_TYPES if name.lower() == kind.lower()]
+        hint = f"write {near[0]}" if near else f"it is one of {', '.join(AUTH_TYPES)}"
+        raise ConfigError(
+            f"auth_type is {kind[:40]!r} (from {config.sources.get('auth_type', 'argument')}); {hint}",
+            code="InvalidAuthMode",
+        )
+    # A secret that lies about in the environment is not a person's.
+    secret = kind == "ClientSecret" or (kind in _ASKING and config.by_caller("client_credentials_secret"))
+    known = {"scopes": config.scopes, "audience": config.audience}
+    signing = SignIn(
+        auth_type=kind,
+        client_id=config.client_id,
+        client_secret=config.client_credentials_secret if secret else None,
+        command=config.command if kind in (None, "ExternalCommand") else None,
+        proxy_command=config.proxy_command,
+        # Files name a flow for servers that turn out to want nobody.
+        on_demand=True,
+        known=client_config(config.auth_client_config, known),
+        interactive=None if config.headless is None else not config.headless,
+    )
+    try:
+        signing.kind()
+    except ConfigError as error:
+        source = config.sources.get("auth_type", "argument")
+        if source in ("default", "argument"):
+            raise
+        told = config.sources.get("client_credentials_secret", "default")
+        # Such as a variable that is named and not set.
+        why = f"; {told}" if kind == "ClientSecret" and told.startswith("not set") else ""
+        raise ConfigError(f"{error.message} (from {source}{why})", code=error.code) from None
+    return signing
+
+
+class OnDemand:
+    """Credentials that are made when a server wants some: nothing of signing in is loaded for one that does not.
+
+    Args:
+        make: Makes them; None is none.
+    """
+
+    def __init__(self, make: Callable[[], Optional[Credentials]]) -> None:
+        self._make = make
+        # No lock, which a fork could leave locked: `setdefault` is atomic, and what loses is dropped unused.
+        self._made: dict[str, Optional[Credentials]] = {}
+
+    def headers(self, deadline: Deadline) -> Mapping[str, str]:
+        """See `Credentials`."""
+        made = self._made.get("")
+        return {} if made is None else made.headers(deadline)
+
+    def refused(self, sent: Mapping[str, str], deadline: Deadline) -> bool:
+        """See `Credentials`."""
+        made = self._made.get("") or self._made.setdefault("", self._make())
+        return made is not None and made.refused(sent, deadline)
+
+
+def console_of(config: Config, server: Endpoint) -> str:
+    """Address of the web console, without a slash at its end: the one that is set, or the server's.
+
+    Raises:
+        ConfigError: What is set is no address.
+    """
+    own = config.console()
+    place = own or server
+    host = f"[{place.host}]" if ":" in place.host else place.host
+    # The local installation has its console beside the API's port.
+    port = 8080 if own is None and (place.host, place.port) == ("localhost", 8090) else place.port
+    usual = port == (80 if place.scheme == "http" else 443)
+    return f"{place.scheme}://{host}" + ("" if usual else f":{port}") + ("" if own is None else own.path)
