@@ -50,10 +50,10 @@ def _hint(status: int, media: str, headers: Mapping[str, list[str]], body: bytes
         return "; it wants TLS: use https:// or insecure=False"
     if status == 407:
         return "; the HTTP proxy on the way wants a user and a password: http://user:password@host:port"
-    if media == "text/html":
-        return "; a web page, so this may be the console, a login page or another server: check host, port and path"
     if status in (502, 503, 504):
         return "; a proxy in front of Flyte gets no answer from it"
+    if media == "text/html":
+        return "; a web page, so this may be the console, a login page or another server: check host, port and path"
     if status == 204 or not body:
         return "; check host, port and path of the endpoint"
     return ""

@@ -86,7 +86,7 @@ TABLE = [
     (407, "text/html", b"", errors.EndpointError, "unknown", "http://user:password@host:port"),
     (429, "text/plain", b"slow down", errors.UnavailableError, "unavailable", "slow down"),
     (500, "text/plain", b"oops", errors.EndpointError, "unknown", "oops"),
-    (502, "text/html", b"<title>502 Bad Gateway</title>", errors.UnavailableError, "unavailable", "web page"),
+    (502, "text/html", b"<title>502 Bad Gateway</title>", errors.UnavailableError, "unavailable", "gets no answer"),
     (503, "text/plain", b"no healthy upstream", errors.UnavailableError, "unavailable", "gets no answer from it"),
     (504, "text/plain", b"upstream timeout", errors.UnavailableError, "unavailable", "upstream timeout"),
     (505, None, b"", errors.EndpointError, "unknown", "HTTP 505"),
