@@ -132,7 +132,7 @@ class _Search:
             self._from_first = log._first[came - 1] == key
         else:
             # Held for nothing: these are the lines of the beginning.
-            self._held, self._begins = [], []
+            self._held, self._begins, self.fits = [], [], 0
         if self._from_first and came == log.count:
             self.over = True
             log.doubt = log.doubt or self._whole != log._whole

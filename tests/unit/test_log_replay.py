@@ -168,6 +168,25 @@ def test_a_repetition_that_ends_before_what_was_read_is_behind() -> None:
     assert texts(reader.read) == texts(lines)
 
 
+def test_the_beginning_of_a_long_log_is_behind_although_its_first_line_is_as_its_last() -> None:
+    seen = [line("----", 1), *log(2 * _log_replay.KEPT), line("----", 1)]
+    reader = Reader().told(seen)
+
+    reader.told(seen[: _log_replay.SURE + 50], ended=True)
+
+    assert reader.replay.behind
+    assert len(reader.read) == len(seen)
+
+
+def test_without_a_common_line_those_of_the_last_time_are_given() -> None:
+    reader = Reader().told([line("a", 1), line("b", 2)])
+
+    reader.told([line("older", 1), line("as old", 2), line("newer", 3)])
+
+    assert texts(reader.read) == ["a", "b", "as old", "newer"]
+    assert reader.replay.doubt
+
+
 def test_lines_held_back_come_with_the_end() -> None:
     """Whether "q" is new can't be told until a third line is or is not there."""
     reader = Reader().told([line("p", 1), line("q", 1), line("p", 1)])
