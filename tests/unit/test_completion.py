@@ -234,6 +234,51 @@ def test_lists_that_show_nothing_do_not_become_a_call_for_each_run() -> None:
     assert len(lists(DETAILS)) <= 5 * 10
 
 
+def test_each_has_its_turn_to_be_asked_for_by_name() -> None:
+    server = Server()
+    runs = server.runs(7, lambda number: 0.0 if number == 6 else 500.0)
+    server.hidden.update(run.name for run in runs)
+
+    assert next(flyte_lite.as_completed(runs)) is runs[6]
+    assert server.channel.clock.now < 1010
+
+
+def test_what_is_asked_for_by_name_may_fail_again_and_again() -> None:
+    server = Server()
+    server.runs(1, lambda number: 500.0)
+    server.hidden.add("r0")
+    clock = server.channel.clock
+
+    def overloaded(request: Any) -> Any:
+        if 1010 < clock.now < 1210 or 1240 < clock.now < 1440:
+            raise NotFoundError("no r0", Code.NOT_FOUND)
+        return server.details(request)
+
+    server.channel.on(DETAILS, overloaded)
+
+    assert Client._over(server.channel.session()).wait_all(["r0"], patience=250)[0].done()
+
+
+def test_a_name_that_was_seen_once_is_not_believed_to_be_gone() -> None:
+    server = Server()
+    server.runs(1, lambda number: 60.0)
+    clock = server.channel.clock
+
+    def overloaded(request: Any) -> Any:
+        server.hidden = {"r0"} if 1005 < clock.now < 1030 else set()
+        return server.list(request)
+
+    def unseen(request: Any) -> Any:
+        if server.hidden:
+            raise NotFoundError("no r0", Code.NOT_FOUND)
+        return server.details(request)
+
+    server.channel.on(LIST, overloaded).on(DETAILS, unseen)
+
+    assert Client._over(server.channel.session()).wait_all(["r0"])[0].done()
+    assert server.channel.asked(DETAILS)
+
+
 def test_a_run_that_is_gone_is_not_believed_for_as_long_as_an_outage() -> None:
     server = Server()
     (run,) = server.runs(1, lambda number: 5.0)
@@ -260,6 +305,21 @@ def test_an_outage_costs_one_question_a_round_and_is_waited_out() -> None:
     server.channel.on(LIST, away)
     assert all(run.done() for run in flyte_lite.wait_all(runs))
     assert len(times) == len(set(times))
+
+
+def test_an_answer_between_two_outages_begins_the_patience_anew() -> None:
+    server = Server()
+    runs = server.runs(2, lambda number: 500.0)
+    clock = server.channel.clock
+
+    def away(request: Any) -> Any:
+        if 1010 < clock.now < 1210 or 1240 < clock.now < 1440:
+            raise UnavailableError("away", Code.UNAVAILABLE)
+        return server.list(request)
+
+    server.channel.on(LIST, away)
+
+    assert all(run.done() for run in flyte_lite.wait_all(runs, patience=250))
 
 
 def test_an_outage_beyond_patience_is_raised_as_it_was() -> None:
@@ -340,6 +400,62 @@ def test_a_server_with_small_pages_is_asked_for_the_next() -> None:
     assert [len(server.channel.asked(LIST)), len(server.channel.asked(DETAILS))] == [4, 0]
 
 
+def test_nothing_more_is_asked_for_once_all_were_seen() -> None:
+    server = Server()
+    runs = server.runs(3)
+
+    def always_more(request: run_service_pb2.ListRunsRequest) -> run_service_pb2.ListRunsResponse:
+        answer = server.list(request)
+        answer.token = "more"
+        return answer
+
+    server.channel.on(LIST, always_more)
+    flyte_lite.wait_all(runs)
+
+    assert len(server.channel.asked(LIST)) == 1
+
+
+def test_each_project_and_domain_is_asked_alone() -> None:
+    server = Server()
+    runs = server.runs(3)
+    for run, (project, domain) in zip(runs, [("p", "d"), ("p", "d2"), ("p2", "d")]):
+        run.pb2.action.id.run.project, run.pb2.action.id.run.domain = project, domain
+
+    def here(request: run_service_pb2.ListRunsRequest) -> run_service_pb2.ListRunsResponse:
+        place = (request.project_id.name, request.project_id.domain)
+        return run_service_pb2.ListRunsResponse(
+            runs=[
+                {"action": server.action(run.name)}
+                for run in runs
+                if (run.pb2.action.id.run.project, run.pb2.action.id.run.domain) == place
+            ]
+        )
+
+    server.channel.on(LIST, here)
+    flyte_lite.wait_all(runs)
+
+    assert [list(request.request.filters[0].values) for request in server.channel.asked(LIST)] == [
+        ["r0"],
+        ["r1"],
+        ["r2"],
+    ]
+
+
+def test_a_name_learns_what_its_run_is() -> None:
+    server = Server()
+    server.runs(1)
+
+    def with_task(request: run_service_pb2.ListRunsRequest) -> run_service_pb2.ListRunsResponse:
+        answer = server.list(request)
+        answer.runs[0].action.metadata.task.id.name = "env.task"
+        return answer
+
+    server.channel.on(LIST, with_task)
+    (run,) = Client._over(server.channel.session()).wait_all(["r0"])
+
+    assert run.action.task_name == "env.task"
+
+
 def test_names_alone_are_asked_for_one_by_one_where_there_is_no_other_way() -> None:
     server = Server()
     server.runs(3, lambda number: 3.0)
@@ -384,7 +500,7 @@ def test_a_cancel_of_any_session_ends_it(both: bool) -> None:
     server = Server()
     runs = server.runs(2, lambda number: 100.0)
     cancel, other = Cancel(), Cancel() if both else None
-    for run, token in zip(runs, (cancel, other)):
+    for run, token in zip(runs, (other, cancel)):
         run._own_session = server.channel.session(cancel=token)
 
     def then_cancel(request: Any) -> Any:
