@@ -14,7 +14,6 @@ from flyte_lite._clock import Deadline
 from flyte_lite._rpc.method import Method
 from flyte_lite._session import Route, Session
 from flyte_lite.errors import (
-    AnswerTooLargeError,
     CallError,
     CallTimeoutError,
     Code,
@@ -265,8 +264,6 @@ class LogTail:
 
     def _passes(self, error: CallError) -> bool:
         """Whether the stream may be opened again after this error."""
-        if isinstance(error, AnswerTooLargeError):
-            return False
         if error.code is Code.CANCELED:
             # That is what a server does which stops.
             error = UnavailableError(error.message, Code.UNAVAILABLE)

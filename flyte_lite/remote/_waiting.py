@@ -12,7 +12,7 @@ from typing import Optional, TypeVar
 
 from flyte_lite._clock import Clock, Deadline, is_length
 from flyte_lite._repeat import repeat
-from flyte_lite.errors import CallError, CanceledError, Code, NotFoundError
+from flyte_lite.errors import AnswerTooLargeError, CallError, CanceledError, Code, NotFoundError
 
 T = TypeVar("T")
 
@@ -86,6 +86,8 @@ class Patience:
         """True if `error` may be waited out."""
         if not isinstance(error, CallError) or error.code not in _PASSING:
             return False
+        if isinstance(error, AnswerTooLargeError):
+            return False  # it shares its code with a server that has no room now, and is as large next time
         if error.code is Code.NOT_FOUND and not self._seen:
             return False
         now = self._clock.monotonic()
