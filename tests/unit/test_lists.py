@@ -144,6 +144,8 @@ A0_FAILED = action("a0", phase=FAILED, ended=90)
         # It goes on, and so may a failure be forgiven yet.
         ([action("a0", phase=RUNNING), action("a1", "a0", FAILED, 5), action("a2", "a1", FAILED, 4)], "a2"),
         ([action("a0", phase=RUNNING), action("a1", "a0", SUCCEEDED, 5)], None),
+        # A server that makes an action its own parent.
+        ([action("a0", phase=RUNNING), action("a1", "a1", FAILED, 5)], "a1"),
         # What no server should say.
         ([A0_FAILED, action("a1", "a1", FAILED, 5)], "a0"),
         ([action("a0", "a0", FAILED, 5)], "a0"),

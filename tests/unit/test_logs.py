@@ -105,6 +105,16 @@ def test_a_finished_log_costs_one_question_and_one_stream(channel: FakeChannel) 
     assert channel.asked(TAIL)[0].attempt == 1
 
 
+def test_what_is_known_of_a_run_that_has_ended_is_not_asked_for(channel: FakeChannel) -> None:
+    channel.on(TAIL, [said("a")])
+    ended = run(channel)
+    ended.pb2.action.status.phase, ended.pb2.action.status.attempts = SUCCEEDED, 2
+
+    assert list(ended.get_logs()) == ["a"]
+    assert [request.attempt for request in channel.asked(TAIL)] == [2]
+    assert channel.asked(DETAILS) == []
+
+
 def test_an_action_has_the_same(channel: FakeChannel) -> None:
     channel.on(DETAILS, state(SUCCEEDED, SUCCEEDED)).on(TAIL, [said("a")])
     action = Action(run_definition_pb2.Action(id=action_id()), channel.session())
@@ -218,6 +228,17 @@ def test_what_does_not_pass_is_raised(channel: FakeChannel) -> None:
     assert next(log) == "a"
     with pytest.raises(errors.PermissionDeniedError):
         next(log)
+
+
+@pytest.mark.parametrize("first", [(), ("a",)], ids=["at once", "later"])
+def test_a_message_that_is_too_large_is_raised_at_once(channel: FakeChannel, first: tuple[str, ...]) -> None:
+    channel.on(DETAILS, state(RUNNING, RUNNING))
+    large = errors.AnswerTooLargeError("a message is over the limit")
+    channel.on(TAIL, [*map(said, first), large] if first else large)
+
+    with pytest.raises(errors.AnswerTooLargeError):
+        texts(channel)
+    assert channel.clock.slept == []
 
 
 def test_an_outage_is_waited_out(channel: FakeChannel) -> None:
@@ -339,6 +360,20 @@ def test_two_clean_ends_are_the_end_of_a_log_that_is_gone_later(channel: FakeCha
     assert texts(channel) == ["of 1", "of 2"]
 
 
+def test_two_clean_ends_with_news_in_between_are_no_end_of_a_log_that_is_gone(channel: FakeChannel) -> None:
+    away = [errors.ConnectFailedError("refused")] * 20
+
+    def away_after_two_streams(_: Any) -> Any:
+        if len(channel.asked(TAIL)) < 2:
+            return state(RUNNING, RUNNING)
+        return away.pop() if away else state(SUCCEEDED, SUCCEEDED)
+
+    channel.on(DETAILS, away_after_two_streams).on(TAIL, numbered(0, 5), numbered(0, 10), NOT_FOUND)
+
+    with pytest.warns(errors.LogGapWarning, match="its last lines can't be read any more"):
+        assert texts(channel) == lines(0, 10)
+
+
 def test_a_server_that_cancels_without_end_is_raised(channel: FakeChannel) -> None:
     channel.on(DETAILS, state(SUCCEEDED, SUCCEEDED))
     channel.on(TAIL, [said("a"), errors.CanceledError("it stops", Code.CANCELED)])
@@ -351,6 +386,21 @@ def test_an_overloaded_server_s_not_found_is_not_believed_at_once(channel: FakeC
     channel.on(DETAILS, state(SUCCEEDED, SUCCEEDED)).on(TAIL, NOT_FOUND, NOT_FOUND, [said("a")])
 
     assert texts(channel) == ["a"]
+
+
+def test_not_found_before_the_first_line_does_not_count_after_the_end(channel: FakeChannel) -> None:
+    channel.on(DETAILS, *[state(RUNNING, RUNNING)] * 30, state(SUCCEEDED, SUCCEEDED))
+    channel.on(TAIL, *[NOT_FOUND] * 29, [said("a"), LOST], NOT_FOUND, [said("a"), said("b")])
+
+    assert texts(channel) == ["a", "b"]
+
+
+def test_what_was_told_short_before_the_end_does_not_count_after_it(channel: FakeChannel) -> None:
+    """A server that repeats only a part, again and again, as it may while the task runs."""
+    channel.on(DETAILS, *[state(RUNNING, RUNNING)] * 5, state(SUCCEEDED, SUCCEEDED))
+    channel.on(TAIL, [*numbered(0, 9), LOST], *[numbered(0, 4)] * 6, numbered(0, 12))
+
+    assert texts(channel) == lines(0, 12)
 
 
 def test_without_a_log_it_says_why(channel: FakeChannel) -> None:
