@@ -21,7 +21,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
     Returns:
         The exit status: 0 if it worked, 1 if not, 2 if the words make no sense, 130 after Ctrl-C, 141 if
-        nobody reads its output any more.
+        nobody reads its output any more. Of `doctor` see its help.
     """
     parser = argparse.ArgumentParser(prog="flyte-lite", description="Flyte 2 from plain Python.")
     parser.add_argument("--version", action="version", version=f"flyte-lite {__version__}")
@@ -30,6 +30,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         "demo", help="start a server of its own, run two tasks on it and show what happens; leaves nothing behind"
     )
     _add_devbox(commands)
+    _add_doctor(commands)
+    _add_get(commands)
     options = parser.parse_args(argv)
 
     try:
@@ -38,6 +40,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             from flyte_lite._cli import demo
 
             return demo.run()
+        if options.command == "doctor":
+            from flyte_lite._cli import doctor
+
+            return doctor.run(options)
+        if options.command == "get":
+            from flyte_lite._cli import get
+
+            return get.run(options)
         from flyte_lite._cli import devbox
 
         return devbox.run(options)
@@ -70,6 +80,46 @@ def _add_devbox(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("--port", type=_port, default=0, metavar="N", help="the port; any free one by default")
     parser.add_argument("--state", metavar="DIR", help="keep everything in this folder; in memory by default")
     parser.add_argument("--workers", type=_workers, metavar="N", help="how many attempts may run at a time")
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "doctor",
+        help="find out why a server can't be used, and what to do about it",
+        description="Take each step on the way to a server as calls do: the host's name, TCP, a proxy, TLS, Flyte,"
+        " signing in, reading, and an upload, which leaves one small file (flyte-lite-doctor.txt) in the object store.",
+        epilog="Exit status: 0 nothing is wrong, or what has to be mended: 2 the configuration, 3 name or network,"
+        " 4 a proxy, 5 TLS, 6 what answers is not Flyte (or is down), 7 signing in, 8 reading (project, domain,"
+        " rights), 9 uploading.",
+    )
+    _add_config(parser)
+    parser.add_argument("--endpoint", metavar="ADDRESS", help="the server, instead of what is configured")
+    parser.add_argument("--project", metavar="NAME", help="the project to read, and to upload to")
+    parser.add_argument("--domain", metavar="NAME", help="its domain, such as development")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="the most for each step (%(default)g)"
+    )
+
+
+def _add_get(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("get", help="show what there is")
+    things = parser.add_subparsers(dest="thing", metavar="thing", required=True)
+    _add_config(things.add_parser("config", help="every setting, and where it comes from; secrets are masked"))
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", help="the config file; one is looked for by default")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 86400:
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, got {text!r}")
+    return seconds
 
 
 def _port(text: str) -> int:

@@ -65,7 +65,7 @@ class Channel:
         self.clock = clock
         self._protocol = protocol or Connect()
         self._retry = retry or RetryPolicy()
-        self._credentials = credentials
+        self.credentials = credentials
         self._interceptors = tuple(interceptors)
         self._limit = limit
         self._draw = draw
@@ -73,7 +73,7 @@ class Channel:
 
     def _chain(self) -> Callable[[Call], Result]:
         each_call = (identify, observe(str(self.origin)), *self._interceptors, retry(self._retry, self._draw))
-        each_attempt = () if self._credentials is None else (authenticate(self._credentials),)
+        each_attempt = () if self.credentials is None else (authenticate(self.credentials),)
         return chain([*each_call, *each_attempt], self._attempt)
 
     def __repr__(self) -> str:
@@ -83,6 +83,13 @@ class Channel:
         """A channel to another server, over the same pool and by the same rules."""
         other = copy(self)
         other.origin, other.prefix = Origin(scheme, host, port), prefix
+        other._proceed = other._chain()
+        return other
+
+    def once(self, credentials: Optional[Credentials]) -> Channel:
+        """A channel to the same server that asks each thing only once, with these credentials or none."""
+        other = copy(self)
+        other._retry, other.credentials = RetryPolicy(retries=0), credentials
         other._proceed = other._chain()
         return other
 

@@ -73,7 +73,7 @@ class SignedUrl(NamedTuple):
         except ValueError:
             parts, port = urlsplit(""), 0
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-            raise errors.EndpointError("the server gave an address to download from that is none", Code.INTERNAL)
+            raise errors.EndpointError("the server gave an address of its object store that is none", Code.INTERNAL)
         return cls(Origin(parts.scheme, parts.hostname, port), parts.path or "/", parts.query)
 
     def __repr__(self) -> str:
@@ -150,7 +150,7 @@ def _get(
             answer = transport.open(_GET, url.origin, target, headers, None, deadline)
             try:
                 if answer.status != 200:
-                    raise _refusal(url, answer)
+                    raise refusal(url, answer)
                 value = read(answer)
             finally:
                 answer.close()
@@ -172,8 +172,8 @@ def _get(
     return repeat(once, again, deadline)
 
 
-def _refusal(url: SignedUrl, answer: OpenAnswer) -> CallError:
-    """What an answer means that is not what was asked for."""
+def refusal(url: SignedUrl, answer: OpenAnswer) -> CallError:
+    """What an answer of the store means that is not what was asked for; without the signature."""
     status = answer.status
     if 300 <= status < 400:
         # Without what may be a secret: the user, the query and the fragment.

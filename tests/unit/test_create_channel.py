@@ -425,7 +425,7 @@ def test_a_secret_has_two_names(name: str) -> None:
     channel = create_channel("flyte.example", client_id="app", **further)
 
     assert channel._sign_in.kind() == "ClientSecret"
-    assert "planted" not in repr(channel) + repr(channel._sign_in) + repr(channel._credentials)
+    assert "planted" not in repr(channel) + repr(channel._sign_in) + repr(channel.credentials)
 
 
 def test_a_token_to_begin_with() -> None:
