@@ -175,7 +175,8 @@ def test_an_address_that_is_none_is_told(channel: FakeChannel, urls: list[str]) 
     response.pre_signed_urls.signed_url.extend(urls)
     with_store(channel, stored(b""), link=[response])
 
-    with pytest.raises((errors.NotFoundError, errors.EndpointError), match=r"address (to download|of its object store)") as caught:
+    none = (errors.NotFoundError, errors.EndpointError)
+    with pytest.raises(none, match=r"address (to download|of its object store)") as caught:
         run(channel).get_report()
     assert "secret" not in str(caught.value)
 
