@@ -383,6 +383,17 @@ def test_a_server_that_can_not_search_by_names_is_asked_for_all_since_the_first(
     assert flyte_lite.wait_all([again])[0].done()
 
 
+def test_runs_since_the_first_are_only_read_until_all_were_seen() -> None:
+    server = Server()
+    runs = server.runs(500)
+    for run in runs:
+        run._session.refused.add("ListRuns by several values of run_name")
+
+    flyte_lite.wait_all(runs[490:])
+
+    assert len(server.channel.asked(LIST)) == 1
+
+
 def test_a_server_with_small_pages_is_asked_for_the_next() -> None:
     server = Server()
     runs = server.runs(100)
