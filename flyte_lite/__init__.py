@@ -29,10 +29,14 @@ if TYPE_CHECKING:
     from flyte_lite._client import Client as Client
     from flyte_lite._client import current_domain as current_domain
     from flyte_lite._client import current_project as current_project
-    from flyte_lite._client import init as init
     from flyte_lite._client import is_control_plane_available as is_control_plane_available
     from flyte_lite._client import version as version
     from flyte_lite._clock import Cancel as Cancel
+    from flyte_lite._init import init as init
+    from flyte_lite._init import init_from_api_key as init_from_api_key
+    from flyte_lite._init import init_from_config as init_from_config
+    from flyte_lite._init import init_in_cluster as init_in_cluster
+    from flyte_lite._init import init_passthrough as init_passthrough
     from flyte_lite._launch import RunContext as RunContext
     from flyte_lite._launch import rerun as rerun
     from flyte_lite._launch import run as run
@@ -79,6 +83,10 @@ __all__ = [
     "current_project",
     "errors",
     "init",
+    "init_from_api_key",
+    "init_from_config",
+    "init_in_cluster",
+    "init_passthrough",
     "io",
     "is_control_plane_available",
     "models",
@@ -113,7 +121,11 @@ _MODULES = {
     "as_completed": "remote._completion",
     "current_domain": "_client",
     "current_project": "_client",
-    "init": "_client",
+    "init": "_init",
+    "init_from_api_key": "_init",
+    "init_from_config": "_init",
+    "init_in_cluster": "_init",
+    "init_passthrough": "_init",
     "is_control_plane_available": "_client",
     "rerun": "_launch",
     "run": "_launch",

@@ -1,8 +1,9 @@
-"""A client is one session with its resources as bound classes; `init` makes one the process's default."""
+"""A client is one session with its resources as bound classes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Optional, Union
 
@@ -30,19 +31,42 @@ class Client:
         with Client(endpoint="flyte.example.com", project="p", domain="development") as client:
             run = client.run(client.tasks.get("greetings.hello", auto_version="latest"), name="Ada")
 
+    Each setting comes from the first place that has it: an argument, the environment, a file if `config` names one or
+    `from_config` finds one, a default. `client.config.explain()` says which.
+
     Args:
-        endpoint: `host`, `host:port`, `http(s)://host:port/path` or `dns:///host`; None reads FLYTE_ADMIN_ENDPOINT.
-        project: Default project; None reads FLYTE_TASK_PROJECT.
-        domain: Default domain; None reads FLYTE_TASK_DOMAIN.
-        org: Organization, which only hosted servers know; None reads FLYTE_TASK_ORG, then takes the first label of
-            the endpoint's name.
-        insecure: True for plain HTTP where the endpoint says neither http nor https; None reads FLYTE_ADMIN_INSECURE.
-        insecure_skip_verify: True takes any certificate; None reads FLYTE_ADMIN_INSECURESKIPVERIFY.
-        ca_cert_file_path: PEM file of the only authorities to trust; None reads FLYTE_ADMIN_CACERTFILEPATH, then takes
-            the usual ones.
+        endpoint: `host`, `host:port`, `http(s)://host:port/path` or `dns:///host`.
+        project: Default project.
+        domain: Default domain.
+        org: Organization, which only hosted servers know; None takes the API key's or the first label of the
+            endpoint's name, "" is none.
+        api_key: Says endpoint, organization, client id and secret in one. None reads FLYTE_API_KEY if neither an
+            argument nor a file names an endpoint, and no argument says who calls.
+        insecure: True for plain HTTP where the endpoint says neither http nor https.
+        insecure_skip_verify: True takes any certificate.
+        ca_cert_file_path: PEM file of the only authorities to trust; None takes the usual ones.
+        auth_type: "Pkce", "ClientSecret", "ExternalCommand", "DeviceFlow" or "Passthrough"; None takes what is given
+            of the following, and otherwise asks a person with a browser if the server wants somebody.
+        command: Program and arguments that print a token.
+        proxy_command: Program and arguments that print a token for a proxy before the server.
+        client_id: Whom the secret is of.
+        client_credentials_secret: The secret, or a function that gives it.
+        scopes: What to ask the identity provider for; None takes what the server says.
+        audience: Whom tokens are for; None takes what the server says.
+        auth_client_config: What else is known of the identity provider: an object or dict with `token_endpoint`,
+            `redirect_uri` and so on.
+        headless: True never asks a person to sign in, False wherever we are, None where somebody can answer: at a
+            terminal, and neither in CI nor in AWS Lambda.
+        rpc_retries: Most repeats of one call; 0 never repeats, None is 3.
+        http_proxy_url: Proxy for everything; "" is none, None takes what HTTPS_PROXY and the like name.
+        disable_keyring: No effect: tokens are kept in memory alone.
+        config: A `Config`, or the path of a file, for what is not given here; None reads no file.
         timeout: Seconds of one call, retries included; None, written out, has no end.
         cancel: Ends every call of this client from another thread.
         channel: What `remote.create_channel` made, which settles endpoint, TLS and who calls.
+
+    Attributes:
+        config: Every setting, and where each came from.
 
     Raises:
         ConfigError: There is no endpoint, or a setting can't be read. Nothing is sent here.
@@ -55,30 +79,91 @@ class Client:
         project: Optional[str] = None,
         domain: Optional[str] = None,
         org: Optional[str] = None,
+        api_key: Optional[str] = None,
         insecure: Optional[bool] = None,
         insecure_skip_verify: Optional[bool] = None,
-        ca_cert_file_path: Optional[str] = None,
+        ca_cert_file_path: Union[str, os.PathLike[str], None] = None,
+        auth_type: Optional[str] = None,
+        command: Optional[Sequence[str]] = None,
+        proxy_command: Optional[Sequence[str]] = None,
+        client_id: Optional[str] = None,
+        client_credentials_secret: Union[str, Callable[[], str], None] = None,
+        scopes: Optional[Sequence[str]] = None,
+        audience: Optional[str] = None,
+        auth_client_config: Any = None,
+        headless: Optional[bool] = None,
+        rpc_retries: Optional[int] = None,
+        http_proxy_url: Optional[str] = None,
+        disable_keyring: Optional[bool] = None,
+        config: Union[Config, str, os.PathLike[str], None] = None,
         timeout: Timeout = UNSET,
         cancel: Optional[Cancel] = None,
         channel: Optional[Channel] = None,
     ) -> None:
-        config = Config.load(
-            {
-                "endpoint": endpoint,
-                "project": project,
-                "domain": domain,
-                "org": org,
-                "insecure": insecure,
-                "insecure_skip_verify": insecure_skip_verify,
-                "ca_cert_file_path": ca_cert_file_path,
-            }
-        )
-        self._session: Session = _session.connect(config, timeout=timeout, cancel=cancel, channel=channel)
+        arguments = {
+            "endpoint": endpoint,
+            "project": project,
+            "domain": domain,
+            "org": org,
+            "api_key": api_key,
+            "insecure": insecure,
+            "insecure_skip_verify": insecure_skip_verify,
+            "ca_cert_file_path": ca_cert_file_path,
+            "auth_type": auth_type,
+            "command": command,
+            "proxy_command": proxy_command,
+            "client_id": client_id,
+            "client_credentials_secret": client_credentials_secret,
+            "scopes": scopes,
+            "audience": audience,
+            "auth_client_config": auth_client_config,
+            "headless": headless,
+            "rpc_retries": rpc_retries,
+            "http_proxy_url": http_proxy_url,
+            "disable_keyring": disable_keyring,
+        }
+        if config is None:
+            # A channel says itself who calls.
+            settled = Config.load(arguments, {**os.environ, "FLYTE_API_KEY": ""} if channel else os.environ)
+        elif isinstance(config, Config):
+            settled = config.given(arguments)
+        else:
+            settled = Config.auto(config, arguments=arguments)
+        self._session: Session = _session.connect(settled, timeout=timeout, cancel=cancel, channel=channel)
+        self.config = settled if channel is None else settled.beside_channel(self.endpoint)
 
     @classmethod
-    def _over(cls, session: Session) -> Self:
+    def from_config(
+        cls,
+        config_file: Union[Config, str, os.PathLike[str], None] = None,
+        *,
+        project: Optional[str] = None,
+        domain: Optional[str] = None,
+        org: Optional[str] = None,
+        timeout: Timeout = UNSET,
+        cancel: Optional[Cancel] = None,
+    ) -> Self:
+        """A client by a file and the environment.
+
+        Args:
+            config_file: None looks for one, see `Config.auto`; for more arguments give it as `Client(config=...)`.
+            project: Instead of the file's.
+            domain: Instead of the file's.
+            org: Instead of the file's.
+            timeout: Seconds of one call; None, written out, has no end.
+            cancel: Ends every call of this client from another thread.
+
+        Raises:
+            ConfigError: There is no endpoint, or a file or a variable can't be read. Nothing is sent here.
+        """
+        config = Config.auto() if config_file is None else config_file
+        return cls(config=config, project=project, domain=domain, org=org, timeout=timeout, cancel=cancel)
+
+    @classmethod
+    def _over(cls, session: Session, config: Optional[Config] = None) -> Self:
         client = cls.__new__(cls)
         client._session = session
+        client.config = config or Config()
         return client
 
     def __enter__(self) -> Self:
@@ -122,7 +207,8 @@ class Client:
         Raises:
             ConfigError: The timeout is not above 0.
         """
-        return self._over(self._session.scoped(org=org, project=project, domain=domain, timeout=timeout, cancel=cancel))
+        copy = self._session.scoped(org=org, project=project, domain=domain, timeout=timeout, cancel=cancel)
+        return self._over(copy, self.config.given({"org": org, "project": project, "domain": domain}, "scoped()"))
 
     @cached_property
     def runs(self) -> type[Run]:
@@ -201,49 +287,6 @@ class Client:
             from flyte_lite._launch import with_runcontext
 
             return with_runcontext(*args, **options).over(self._session)
-
-
-def init(
-    org: Optional[str] = None,
-    project: Optional[str] = None,
-    domain: Optional[str] = None,
-    *,
-    endpoint: Optional[str] = None,
-    insecure: Optional[bool] = None,
-    insecure_skip_verify: Optional[bool] = None,
-    ca_cert_file_path: Optional[str] = None,
-    timeout: Timeout = UNSET,
-    channel: Optional[Channel] = None,
-) -> Client:
-    """Set whom the whole process talks to by default, and return it as a client.
-
-    Args:
-        org: See `Client`, as for all the others.
-        project: Default project.
-        domain: Default domain.
-        endpoint: The server.
-        insecure: True for plain HTTP where the endpoint says neither http nor https.
-        insecure_skip_verify: True takes any certificate.
-        ca_cert_file_path: PEM file of the only authorities to trust.
-        timeout: Seconds of one call; None, written out, has no end.
-        channel: What `remote.create_channel` made.
-
-    Raises:
-        ConfigError: There is no endpoint, or a setting can't be read. Nothing is sent here.
-    """
-    client = Client(
-        endpoint,
-        project=project,
-        domain=domain,
-        org=org,
-        insecure=insecure,
-        insecure_skip_verify=insecure_skip_verify,
-        ca_cert_file_path=ca_cert_file_path,
-        timeout=timeout,
-        channel=channel,
-    )
-    _session.set_default(client._session)
-    return client
 
 
 def current_project() -> str:

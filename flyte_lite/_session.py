@@ -14,6 +14,7 @@ from flyte_lite._clock import Cancel, Clock, Deadline, is_length
 from flyte_lite._connection import channel_of, console_of
 from flyte_lite._rpc.method import Method, Req, Res
 from flyte_lite.config import Config, Endpoint
+from flyte_lite.config._config import BESIDE_CHANNEL
 from flyte_lite.errors import CallError, Code, ConfigError, EndpointError, NotInitializedError
 from flyte_lite.idl.flyteidl2.cluster import payload_pb2
 from flyte_lite.idl.flyteidl2.cluster import service_pb2 as cluster_pb2
@@ -330,7 +331,7 @@ def connect(
         if not hasattr(channel, "server_stream"):
             raise ConfigError(f"channel is {type(channel).__name__}; give what remote.create_channel returns")
         for name, source in config.sources.items():
-            if source.startswith("argument") and name not in ("org", "project", "domain", "console_endpoint"):
+            if source.startswith("argument") and name not in BESIDE_CHANNEL:
                 raise ConfigError(f"{name} is settled where the channel is made; give one of them")
         server = Endpoint(*channel.origin, channel.prefix)
     # What an API key says of it, which the channel may have been made of.

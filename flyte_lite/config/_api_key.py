@@ -51,15 +51,20 @@ class ApiKey(NamedTuple):
             )
         return key
 
-    def check_endpoint(self, endpoint: str) -> None:
-        """Make sure that an endpoint which is given beside the key is the key's.
 
-        Raises:
-            ConfigError: It is another server.
-        """
-        named, own = Endpoint.parse(endpoint), Endpoint.parse(self.endpoint)
-        if named.host != own.host or ("://" in endpoint and named.port != own.port):
-            raise ConfigError(f"the API key is for {own.host}, and the endpoint is {named.host}; give one of them")
+def check_same_server(keys: str, given: str) -> None:
+    """Make sure that an endpoint which is given beside a key is the key's.
+
+    Args:
+        keys: What the key says.
+        given: What somebody says beside it; a scheme or a port that is left out is the key's.
+
+    Raises:
+        ConfigError: It is another server.
+    """
+    named, own = Endpoint.parse(given), Endpoint.parse(keys)
+    if named.host != own.host or ("://" in given and named.port != own.port):
+        raise ConfigError(f"the API key is for {own.host}, and the endpoint is {named.host}; give one of them")
 
 
 def _decoded(text: str) -> Optional[str]:

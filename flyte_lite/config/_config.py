@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 
 from flyte_lite.config._endpoint import Endpoint
-from flyte_lite.config._keys import API_KEY_VARIABLE, KEYS, SECRET, SECRET_KEYS, Key
+from flyte_lite.config._environment import found, secret_of
+from flyte_lite.config._keys import API_KEY_VARIABLE, KEYS, SECRET
 from flyte_lite.config._values import value_of
 from flyte_lite.errors import ConfigError
 
@@ -25,6 +26,8 @@ _ARGUMENTS = (SECRET, "audience", "rpc_retries", "headless", "auth_client_config
 _CALLERS = (_ARGUMENT, f"{_ARGUMENT} api_key", "with_params()", f"environment variable {API_KEY_VARIABLE}")
 # "" of these says that there is none, whatever others say.
 _NONE_BY_EMPTY = ("org", "http_proxy_url")
+# What a channel that somebody made leaves open.
+BESIDE_CHANNEL = ("org", "project", "domain", "console_endpoint")
 _WHO_CALLS = ("auth_type", "command", "client_id", SECRET)
 
 
@@ -97,7 +100,11 @@ class Config(NamedTuple):
 
     @classmethod
     def auto(
-        cls, config_file: Union[str, os.PathLike[str], None] = None, *, environ: Mapping[str, str] = os.environ
+        cls,
+        config_file: Union[str, os.PathLike[str], None] = None,
+        *,
+        arguments: Mapping[str, Any] = MappingProxyType({}),
+        environ: Mapping[str, str] = os.environ,
     ) -> Config:
         """Read a file and the environment, anew each time; a variable wins over the file.
 
@@ -105,6 +112,7 @@ class Config(NamedTuple):
             config_file: None takes the first of `config.yaml`, `.flyte/config.yaml`, that of the git repository's root,
                 what UCTL_CONFIG and FLYTECTL_CONFIG name, `~/.union/config.yaml` and `~/.flyte/config.yaml`; if there
                 is none, the environment alone counts.
+            arguments: What wins over both, see `load`.
             environ: The environment.
 
         Raises:
@@ -115,10 +123,10 @@ class Config(NamedTuple):
         if config_file is not None:
             if not isinstance(config_file, (str, os.PathLike)):
                 raise ConfigError(f"config_file is {type(config_file).__name__}; give a path")
-            return cls.load({}, environ, read(config_file))
-        found = search(environ)
-        file = None if found.path is None else read(found.path, source=found.source, named=bool(found.source))
-        return cls.load({}, environ, file)._replace(searched=found.places)
+            return cls.load(arguments, environ, read(config_file))
+        looked = search(environ)
+        file = None if looked.path is None else read(looked.path, source=looked.source, named=bool(looked.source))
+        return cls.load(arguments, environ, file)._replace(searched=looked.places)
 
     @classmethod
     def load(
@@ -141,10 +149,10 @@ class Config(NamedTuple):
         values: dict[str, Any] = {}
         sources = dict.fromkeys((*(key.setting for key in KEYS), *_ARGUMENTS), _DEFAULT)
         for key in KEYS:
-            value, source = _found(key, environ, file)
+            value, source = found(key, environ, file)
             if value is not None:
                 values[key.setting], sources[key.setting] = value, source
-        secret, source = _secret(environ, file)
+        secret, source = secret_of(environ, file)
         if source:
             sources[SECRET] = source
         if secret:
@@ -179,6 +187,11 @@ class Config(NamedTuple):
                 values["auth_type"] = "ClientSecret"
             elif "command" in values:
                 values["auth_type"] = "ExternalCommand"
+        if "endpoint" in values and "api_key" in self.sources.get("endpoint", "").lower():
+            # The secret of the key is for its own server only.
+            from flyte_lite.config._api_key import check_same_server
+
+            check_same_server(self.endpoint or "", values["endpoint"])
         config = self._replace(**values, sources={**self.sources, **dict.fromkeys(values, source)})
         text = arguments.get("api_key")
         if text is None or text == "":
@@ -189,11 +202,11 @@ class Config(NamedTuple):
         return config._by_api_key(text, f"{source} api_key")
 
     def _by_api_key(self, text: str, source: str) -> Config:
-        from flyte_lite.config._api_key import ApiKey
+        from flyte_lite.config._api_key import ApiKey, check_same_server
 
         key = ApiKey.parse(text)
         if self.sources.get("endpoint", _DEFAULT) == _ARGUMENT:
-            key.check_endpoint(self.endpoint or "")
+            check_same_server(key.endpoint, self.endpoint or "")
         values = {"endpoint": key.endpoint, "client_id": key.client_id, SECRET: key.client_secret}
         values["auth_type"] = "ClientSecret"
         if key.org is not None and self.sources.get("org") != _ARGUMENT:
@@ -203,6 +216,14 @@ class Config(NamedTuple):
             # A variable or a file must not be enough to send a key's secret in clear.
             changed["insecure"] = False
         return self._replace(**changed, sources={**self.sources, **dict.fromkeys(changed, source)})
+
+    def beside_channel(self, endpoint: str) -> Config:
+        """A copy that says what a channel has settled, and what it leaves open."""
+        settled = [name for name in self.sources if name not in BESIDE_CHANNEL]
+        values = {name: self._field_defaults[name] for name in settled}
+        return self._replace(
+            **{**values, "endpoint": endpoint}, sources={**self.sources, **dict.fromkeys(settled, "channel")}
+        )
 
     def _knows_its_server(self, arguments: Mapping[str, Any]) -> bool:
         named = self.sources.get("endpoint", _DEFAULT)
@@ -349,37 +370,3 @@ _KINDS = {
     "headless": "flag",
     "auth_client_config": "any",
 }
-
-
-def _found(key: Key, environ: Mapping[str, str], file: Optional[ConfigFile]) -> tuple[Any, str]:
-    """The value of a setting in the environment or a file, and where it stands; None if nobody says anything."""
-    told = [variable for variable in key.variables if environ.get(variable)]
-    if told:
-        if len(told) > 1 and environ[told[0]] != environ[told[1]]:
-            from flyte_lite.config._file import warn_of_two
-
-            warn_of_two(told[0], told[1])
-        where = f"environment variable {told[0]}"
-        return value_of(key.kind, key.setting, environ[told[0]], where), where
-    if file is None or key.path not in file.values:
-        return None, ""
-    where = file.where(key.path)
-    return value_of(key.kind, key.setting, file.values[key.path][0], where), where
-
-
-def _secret(environ: Mapping[str, str], file: Optional[ConfigFile]) -> tuple[Optional[str], str]:
-    """The client's secret from where the settings say it is, and that place; "" if they say nothing."""
-    by_variable, by_file = SECRET_KEYS
-    variable, where = _found(by_variable, environ, file)
-    if variable and environ.get(variable):
-        return environ[variable], f"environment variable {variable}, which {where} names"
-    missing = f"not set: the environment variable {variable}, which {where} names" if variable else ""
-    path, where = _found(by_file, environ, file)
-    if not path:
-        return None, missing
-    try:
-        text = Path(path).expanduser().read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        problem = getattr(error, "strerror", None) or "it is no text"
-        raise ConfigError(f"the client's secret can't be read from {path}: {problem} (from {where})") from None
-    return text.strip() if text.endswith("\n") else text, f"file {path}, which {where} names"

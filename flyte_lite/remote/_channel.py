@@ -19,7 +19,7 @@ from flyte_lite._rpc.connect import Connect
 from flyte_lite._rpc.grpc_web import GrpcWeb
 from flyte_lite._rpc.retry import RetryPolicy
 from flyte_lite.config import Config, Endpoint
-from flyte_lite.config._api_key import ApiKey
+from flyte_lite.config._api_key import ApiKey, check_same_server
 from flyte_lite.errors import ConfigError, OptionError
 from flyte_lite.remote._channel_keywords import given_keywords, one_of, sign_in
 from flyte_lite.remote._grpc_options import GrpcOptions, compression_of, limit_sent
@@ -125,7 +125,7 @@ def create_channel(
     config = Config.load(_arguments(key, endpoint, insecure, insecure_skip_verify, ca_cert_file_path, given))
     server = config.server()
     if key is not None and endpoint:
-        key.check_endpoint(endpoint)
+        check_same_server(key.endpoint, endpoint)
     grpc = GrpcOptions.read(one_of(given, "options", grpc_options=grpc_options) or ())
     tls = _Tls(
         ssl_credentials,

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from flyte_lite._client import init as init
+    from flyte_lite._init import init as init
     from flyte_lite.union import remote as remote
     from flyte_lite.union._launch import RunContext as RunContext
     from flyte_lite.union._launch import run as run
@@ -23,7 +23,7 @@ __all__ = ["RunContext", "init", "remote", "run", "with_runcontext"]
 
 _MODULES = {
     "RunContext": "flyte_lite.union._launch",
-    "init": "flyte_lite._client",
+    "init": "flyte_lite._init",
     "run": "flyte_lite.union._launch",
     "with_runcontext": "flyte_lite.union._launch",
 }

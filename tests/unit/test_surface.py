@@ -20,7 +20,8 @@ from flyte_lite.idl._pool import pool
 PUBLIC = {
     "flyte_lite": "AMD_GPU APPLE_SILICON Backoff Cache Cancel Client Device DryRun GPU HABANA_GAUDI Neuron "
     "Resources RetryStrategy RunContext Secret TPU Timeout __version__ as_completed config current_domain "
-    "current_project errors init io is_control_plane_available models notify remote rerun run union version "
+    "current_project errors init init_from_api_key init_from_config init_in_cluster init_passthrough io "
+    "is_control_plane_available models notify remote rerun run union version "
     "wait_all with_runcontext",
     "flyte_lite.config": "Config Endpoint ImageConfig LocalConfig PlatformConfig Setting TaskConfig auto",
     "flyte_lite.devbox": "Devbox group task trace",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flyte_lite import _launch, union
-from flyte_lite._client import init
+from flyte_lite._init import init
 from flyte_lite.errors import OptionError, RemoteTaskUsageError
 
 
