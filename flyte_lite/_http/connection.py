@@ -92,8 +92,9 @@ class _TimedConnection:
             if exchange.aborted or exchange.deadline.expired:
                 raise
             said = f"{error}" or type(error).__name__
-            if " 407 " in said:
-                raise proxy.refusal("HTTP 407") from error
+            for status in ("407", "401"):  # tinyproxy says 401 of a password that is wrong
+                if f" {status} " in said:
+                    raise proxy.refusal(f"HTTP {status}") from error
             raise ConnectFailedError(f"{proxy} did not open a tunnel: {said}") from error
 
 

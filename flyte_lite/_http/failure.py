@@ -36,6 +36,7 @@ def explain(error: Exception, exchange: Exchange) -> NoReturn:
         raise no_byte(exchange) from error
     if isinstance(root, ssl.SSLCertVerificationError) or type(root).__name__ == "CertificateError":
         raise refusal(exchange.peer, root) from error
+    through = "" if exchange.proxy is None else f", through {exchange.proxy}"
     if exchange.sent and not exchange.answered:
         if isinstance(root, ssl.SSLError) and "ALERT" in (root.reason or ""):
             # In TLS 1.3 a server looks at our certificate when we already think that all is well.
@@ -47,13 +48,15 @@ def explain(error: Exception, exchange: Exchange) -> NoReturn:
                 else "a port that wants TLS (https://)"
             )
             raise errors.ConnectionLostError(
-                f"the server hung up without an answer ({root}); {hint} does that too"
+                f"the server hung up without an answer ({root}){through}; {hint} does that too"
             ) from error
     # Not ProxyError by itself: urllib3 1.26 calls every break of a connection so that goes through a proxy.
     if isinstance(error, (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)):
         if not exchange.sent:
-            raise errors.ConnectFailedError(f"the connection broke before anything was sent: {root}") from error
-        raise errors.ConnectionLostError(f"the connection broke before a whole answer came: {root}") from error
+            raise errors.ConnectFailedError(
+                f"the connection broke before anything was sent{through}: {root}"
+            ) from error
+        raise errors.ConnectionLostError(f"the connection broke before a whole answer came{through}: {root}") from error
     raise error
 
 

@@ -13,7 +13,7 @@ from flyte_lite.errors import Code, ConfigError, EndpointError
 
 _PORTS = {"http": 80, "https": 443}
 _KINDS = (*_PORTS, "socks4", "socks4a", "socks5", "socks5h")
-_EXAMPLE = "http://host:port or http://user:password@host:port"
+_EXAMPLE = "http://host:port or http://user:password@host:port, with special characters as %40 for @"
 
 
 class Proxy(NamedTuple):

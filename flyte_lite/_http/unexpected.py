@@ -52,6 +52,8 @@ def _hint(status: int, media: str, headers: Mapping[str, list[str]], body: bytes
         return "; the HTTP proxy on the way wants a user and a password: http://user:password@host:port"
     if status in (502, 503, 504):
         return "; a proxy in front of Flyte gets no answer from it"
+    if status == 413:
+        return "; something on the way takes no requests that large, such as nginx (client_max_body_size)"
     if media == "text/html":
         return "; a web page, so this may be the console, a login page or another server: check host, port and path"
     if status == 204 or not body:

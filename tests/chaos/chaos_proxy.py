@@ -57,23 +57,27 @@ class ChaosProxy(ChaosServer):
             if method == "CONNECT":
                 peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
             upstream.sendall(first + peer._unread)
-            back = threading.Thread(target=pass_on, args=(upstream, peer), daemon=True)
-            back.start()
-            with contextlib.suppress(OSError):
-                while True:
-                    data = peer.sock.recv(65536)
-                    if not data:
-                        break
-                    upstream.sendall(data)
-            with contextlib.suppress(OSError):
-                upstream.shutdown(socket.SHUT_RDWR)
-            back.join(5)
+            relay(upstream, peer)
             # Or a server that is sending learns for up to a minute no more than that nobody has room for it just now.
             upstream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
 
-def pass_on(upstream: socket.socket, peer: Peer) -> None:
-    """All that comes from there, until its end, which the client sees too."""
+def relay(upstream: socket.socket, peer: Peer) -> None:
+    """Pass on what comes from either side, until one of them ends."""
+    back = threading.Thread(target=_pass_on, args=(upstream, peer), daemon=True)
+    back.start()
+    with contextlib.suppress(OSError):
+        while True:
+            data = peer.sock.recv(65536)
+            if not data:
+                break
+            upstream.sendall(data)
+    with contextlib.suppress(OSError):
+        upstream.shutdown(socket.SHUT_RDWR)
+    back.join(5)
+
+
+def _pass_on(upstream: socket.socket, peer: Peer) -> None:
     try:
         while True:
             data = upstream.recv(65536)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import struct
-import threading
 from typing import Optional
 
-from chaos_proxy import pass_on
+from chaos_proxy import relay
 from chaos_server import ChaosServer, Peer, Script
 
 GRANTED, REFUSED = 0, 5
@@ -51,17 +49,7 @@ class SocksProxy(ChaosServer):
         with upstream:
             upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             peer.send(self._said(version, GRANTED))
-            back = threading.Thread(target=pass_on, args=(upstream, peer), daemon=True)
-            back.start()
-            with contextlib.suppress(OSError):
-                while True:
-                    data = peer.sock.recv(65536)
-                    if not data:
-                        break
-                    upstream.sendall(data)
-            with contextlib.suppress(OSError):
-                upstream.shutdown(socket.SHUT_RDWR)
-            back.join(5)
+            relay(upstream, peer)
 
     def _read_5(self, peer: Peer) -> Optional[tuple[str, str, int]]:
         methods = peer.read(peer.read(1)[0])

@@ -84,6 +84,7 @@ TABLE = [
     (404, "text/plain", b"404 page not found", errors.UnimplementedError, "unimplemented", "no such method"),
     (404, "text/html", b"<p>Nothing here", errors.EndpointError, "unimplemented", "web page"),
     (407, "text/html", b"", errors.EndpointError, "unknown", "http://user:password@host:port"),
+    (413, "text/html", b"<h1>413", errors.EndpointError, "unknown", "client_max_body_size"),
     (429, "text/plain", b"slow down", errors.UnavailableError, "unavailable", "slow down"),
     (500, "text/plain", b"oops", errors.EndpointError, "unknown", "oops"),
     (502, "text/html", b"<title>502 Bad Gateway</title>", errors.UnavailableError, "unavailable", "gets no answer"),
