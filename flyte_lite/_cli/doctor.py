@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import textwrap
 
@@ -15,7 +14,6 @@ from flyte_lite._doctor.finding import STEPS, Cause, Finding
 from flyte_lite._session import Session
 from flyte_lite._version import __version__
 from flyte_lite.config import Config
-from flyte_lite.config._keys import API_KEY_VARIABLE
 
 _WIDE = 100
 _SHOWN = {"ok": "ok", "warning": "WARNING", "failed": "FAILED", "skipped": "-"}
@@ -29,12 +27,8 @@ def run(options: argparse.Namespace) -> int:
     """
 
     def configure() -> tuple[Config, Session]:
-        # An API key names its own server, and is not for another one.
-        environ = {
-            name: value for name, value in os.environ.items() if name != API_KEY_VARIABLE or not options.endpoint
-        }
         arguments = {name: getattr(options, name) for name in ("endpoint", "project", "domain")}
-        config = Config.auto(options.config, environ=environ).given(arguments)
+        config = Config.auto(options.config, arguments=arguments)
         return config, _session.connect(config)
 
     findings = []
