@@ -34,7 +34,7 @@ from flyte_lite._http.failure import causes_of, no_byte, out_of_time, root_of
 from flyte_lite._http.origin import Origin
 from flyte_lite._http.request import Headers, check_header
 from flyte_lite._http.response import head_too_large, no_http
-from flyte_lite._http.tls import refusal
+from flyte_lite._http.tls import HUNG_UP_HINT, hung_up, refusal
 from flyte_lite._http.transport import Transport
 
 _LENGTH = re.compile(r"[0-9]{1,18}").fullmatch
@@ -271,6 +271,9 @@ def _explain(error: Exception, exchange: Exchange, origin: Origin) -> None:
         ) from error
     if "Tunnel connection failed" in str(root):
         raise errors.ConnectFailedError(f"the session's proxy did not open a tunnel: {root}") from error
+    if isinstance(error, requests.exceptions.SSLError) and hung_up(root):
+        # It may have been after the handshake, and with the request in its hands.
+        raise errors.ConnectionLostError(f"{server} hung up; {HUNG_UP_HINT}") from error
     if isinstance(error, requests.exceptions.SSLError):
         raise refusal(server, root) from error
     if isinstance(error, requests.exceptions.RetryError):

@@ -25,7 +25,6 @@ _NOT_TLS = (
     "HTTP_REQUEST",
     "UNKNOWN_PROTOCOL",
 )
-_ENDS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 # So it says, or OpenSSL here.
 _OTHER_VERSION = ("PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSION", "VERSION_TOO_LOW")
 _WANTS_CERTIFICATE = (
@@ -191,6 +190,17 @@ def _in_memory(data: bytes, held: contextlib.ExitStack) -> str:
     return path
 
 
+HUNG_UP_HINT = (
+    "does the server speak plain http there (http:// or insecure=True), or want a client certificate (ssl_credentials)?"
+)
+
+
+def hung_up(error: BaseException) -> bool:
+    """Whether the other side ended the connection without a word, in the handshake or after it."""
+    ends = isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+    return ends or getattr(error, "reason", None) == "UNEXPECTED_EOF_WHILE_READING"
+
+
 def refusal(name: str, error: BaseException) -> TlsError:
     """The error to raise when TLS with `name` failed with `error`: what is wrong, and what helps."""
     if not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLCertVerificationError):
@@ -218,11 +228,13 @@ def refusal(name: str, error: BaseException) -> TlsError:
             )
         return TlsError(f"the certificate of {name} is not accepted: {said}. Who runs it has to mend that")
     reason = error.reason or ""
-    plain = "does the server speak plain http there (http:// or insecure=True)?"
     if reason in _NOT_TLS:
-        return TlsError(f"what answers at {name} is not TLS ({reason}); {plain}")
-    if isinstance(error, _ENDS) or reason == "UNEXPECTED_EOF_WHILE_READING":
-        return TlsError(f"{name} hung up in the middle of the TLS handshake; {plain}")
+        return TlsError(
+            f"what answers at {name} is not TLS ({reason}); does the server speak plain http there (http:// or "
+            "insecure=True)?"
+        )
+    if hung_up(error):
+        return TlsError(f"{name} hung up in the middle of the TLS handshake; {HUNG_UP_HINT}")
     if any(word in reason for word in _OTHER_VERSION):
         return TlsError(
             f"{name} speaks no version of TLS that is spoken here ({reason}): TLS 1.2 is the oldest. What stands there "
