@@ -82,7 +82,7 @@ def _rows(
             token = walk.leave()
             continue
         if walk is not None and not token:
-            instead = walk.instead(any(key(row) in seen for row in rows))
+            instead = walk.instead(rows, any(key(row) in seen for row in rows))
             if instead is not None:
                 token = instead
                 continue
@@ -145,7 +145,8 @@ class Walk(Generic[Row]):
 
     That a page is where it should be shows in a row that has come before: all rows after that one are in it too. None
     comes if all of them have left the list meanwhile; then the same is asked without what they can leave by. If none
-    comes even so, this server's time of creation is not what its rows show, and its tokens must do.
+    comes even so, this server's time of creation is not what its rows show, and its tokens must do; and so they must
+    for one that passes over the time that it is asked for.
 
     Args:
         microseconds: A row's time of creation since 1970; None if it does not show it.
@@ -194,18 +195,25 @@ class Walk(Generic[Row]):
         self.start, self.loose, token = self._last
         return token
 
-    def instead(self, known: bool) -> Optional[str]:
+    def instead(self, rows: Sequence[Row], known: bool) -> Optional[str]:
         """Look at the first page of a new beginning: None if it is right, or the token to ask at in its place.
 
         Args:
-            known: A row of it has come before.
+            rows: Of it.
+            known: One of them has come before.
         """
-        if self.start is None or known:
+        if self.start is None or (known and not self._is_passed_over(rows)):
             return None
-        if self._loosens and not self.loose:
+        if not known and self._loosens and not self.loose:
             self.loose = True
             return ""
         return self.leave()
+
+    def _is_passed_over(self, rows: Sequence[Row]) -> bool:
+        """Whether rows are there that come before the beginning, some of which may be forgotten already."""
+        assert self.start is not None
+        times = [at for at in map(self.time_of, rows) if at is not None]
+        return any(self._sign * (at - self.start) < -_SLACK for at in times)
 
     def after(self, seen: dict[Hashable, Optional[int]], following: str) -> str:
         """The token of the next page; "" with `start` where it begins at a time.

@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 import pytest
 from fakes import FakeChannel
-from run_list import names, numbered, runs
+from run_list import SECOND, names, numbered, runs
 
 from flyte_lite._client import Client
 from flyte_lite.errors import (
@@ -156,6 +156,22 @@ def test_a_server_that_looks_at_nothing_but_the_first_page_is_noticed() -> None:
     channel.on("RunService/ListRuns", first_page)
     with pytest.raises(InternalError, match="goes in circles"):
         list(runs(channel).listall(limit=None))
+
+
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+@pytest.mark.parametrize("step", [SECOND, 1000, 0], ids=["sparse", "dense", "all at once"])
+def test_a_server_that_passes_over_times_is_read_by_its_tokens(direction: Any, step: int) -> None:
+    kept = numbered(5000, step)
+
+    def timeless(request: run_service_pb2.ListRunsRequest) -> Any:
+        del request.request.filters[:]
+        return kept.answer(request)
+
+    channel = FakeChannel().on("RunService/ListRuns", timeless)
+    found = names(runs(channel).listall(sort_by=("created_at", direction), limit=None))
+
+    assert found == sorted(kept.created, reverse=direction == "desc")
+    assert len(kept.pages) < 100
 
 
 # Errors.
