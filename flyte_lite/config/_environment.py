@@ -45,4 +45,6 @@ def secret_of(environ: Mapping[str, str], file: Optional[ConfigFile]) -> tuple[O
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or "it is no text"
         raise ConfigError(f"the client's secret can't be read from {path}: {problem} (from {where})") from None
+    if not text.strip():
+        return None, f"not set: the file {path}, which {where} names, is empty"
     return text.strip() if text.endswith("\n") else text, f"file {path}, which {where} names"
