@@ -177,6 +177,8 @@ class Walk(Generic[Row]):
         # How the next page is asked for if not from a time: a token means something only where it was given.
         self._last: tuple[Optional[int], bool, str] = (None, False, "")
         self._sign = 1 if ascending else -1
+        # As a distance in the direction of the list: what comes before it may be forgotten.
+        self._remembered = 0
         self._loosens = loosens
         self._refused = refused
         self._name = name
@@ -210,10 +212,9 @@ class Walk(Generic[Row]):
         return self.leave()
 
     def _is_passed_over(self, rows: Sequence[Row]) -> bool:
-        """Whether rows are there that come before the beginning, some of which may be forgotten already."""
-        assert self.start is not None
+        """Whether rows are there from so long before the beginning that they may be forgotten already."""
         times = [at for at in map(self.time_of, rows) if at is not None]
-        return any(self._sign * (at - self.start) < -_SLACK for at in times)
+        return any(self._sign * at < self._remembered for at in times)
 
     def after(self, seen: dict[Hashable, Optional[int]], following: str) -> str:
         """The token of the next page; "" with `start` where it begins at a time.
@@ -230,7 +231,8 @@ class Walk(Generic[Row]):
         # As distances from the last row, so that one rule is for both directions.
         ordered = sorted((self._sign * at for at in seen.values() if at is not None), reverse=True)
         last = ordered[0]
-        self._forget(seen, last)
+        self._remembered = last - _SLACK
+        self._forget(seen)
         begin = self._beginning(ordered)
         held = self._sign * self.start if self.start is not None else None
         last_page = (self.start, self.loose, following)
@@ -254,9 +256,9 @@ class Walk(Generic[Row]):
         later = [at for at in ordered[:_OVERLAP] if at > ordered[_OVERLAP]]
         return later[-1] if later else None
 
-    def _forget(self, seen: dict[Hashable, Optional[int]], last: int) -> None:
+    def _forget(self, seen: dict[Hashable, Optional[int]]) -> None:
         for which in list(seen)[: -2 * MOST]:
             at = seen[which]
-            if at is not None and self._sign * at >= last - _SLACK:
+            if at is not None and self._sign * at >= self._remembered:
                 return
             del seen[which]

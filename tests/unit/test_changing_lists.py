@@ -54,6 +54,26 @@ def test_offsets_alone_would_lose_some() -> None:
     assert len(set(found)) < 1900
 
 
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+def test_a_server_that_passes_over_times_gives_none_twice_either(direction: Any) -> None:
+    draw = random.Random(5)
+    kept = numbered(3000, 1000)
+
+    def timeless(request: run_service_pb2.ListRunsRequest) -> Any:
+        for asked in request.request.filters:
+            if asked.field == "created_at":
+                request.request.filters.remove(asked)
+        for name in draw.sample([name for name, phase in kept.phase.items() if phase == RUNNING], 20):
+            kept.phase[name] = SUCCEEDED
+        return kept.answer(request)
+
+    channel = FakeChannel().on("RunService/ListRuns", timeless)
+    found = names(runs(channel).listall(in_phase="running", sort_by=("created_at", direction), limit=None))
+
+    assert len(found) == len(set(found))
+    assert len(found) > 1000
+
+
 def test_a_run_whose_time_of_creation_moves_back_is_not_lost() -> None:
     """The open-source server writes whole seconds over it when the execution begins."""
     kept = RunList()
