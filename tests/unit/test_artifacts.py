@@ -140,7 +140,9 @@ def test_what_lower_layers_say_of_the_address_is_cut(channel: FakeChannel) -> No
 
 
 def test_a_redirect_is_told_and_not_followed(channel: FakeChannel) -> None:
-    store = with_store(channel, stored(status=307, location=f"https://elsewhere.example/x?sig={SIGNATURE}"))
+    store = with_store(
+        channel, stored(status=307, location=f"https://me:{SIGNATURE}@elsewhere.example/x?sig={SIGNATURE}")
+    )
 
     with pytest.raises(errors.EndpointError, match=r"redirects to https://elsewhere\.example/x, which is") as caught:
         run(channel).get_report()

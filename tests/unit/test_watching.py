@@ -162,11 +162,14 @@ def test_each_change_is_told_once() -> None:
 
 
 def test_a_run_is_watched_by_its_root() -> None:
-    channel = FakeChannel().on(DETAILS, told(RUNNING, name="a0"), told(SUCCEEDED, name="a0"))
+    ended = told(SUCCEEDED, name="a0")
+    ended.details.metadata.task.id.name = "env.task"
+    channel = FakeChannel().on(DETAILS, told(RUNNING, name="a0"), ended)
     run = run_over(channel)
 
     assert [(details.name, details.phase) for details in run.watch()] == [("a0", "running"), ("a0", "succeeded")]
     assert run.done()
+    assert run.action.task_name == "env.task"
 
 
 @pytest.mark.parametrize(
@@ -380,6 +383,7 @@ def test_attempts_are_counted_by_what_there_is() -> None:
     assert details.logs_available(1)
     assert not details.logs_available()
     assert not details.logs_available(3)
+    assert details_of(told(RUNNING, {"phase": FAILED}, {"phase": RUNNING}, attempts=0)).attempts == 2, "by place"
     assert details_of(told(QUEUED, attempts=1)).attempts == 1
     assert details_of(told(QUEUED)).attempts == 0
 
