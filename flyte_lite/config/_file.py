@@ -179,15 +179,15 @@ def _refuse(path: Path, error: Exception) -> NoReturn:
     place = f"{path}:{mark.line + 1}, column {mark.column + 1}" if mark else str(path)
     problem = getattr(error, "problem", None) or "it can't be read"
     # A character that is named, an anchor or a tag may be a part of it, too.
-    problem = problem if "'" not in problem and '"' not in problem else problem.partition("'")[0].partition('"')[0]
-    raise ConfigError(f"{place}: this is no YAML: {problem.strip() or 'something unexpected'}") from None
+    problem = problem.partition(", but found")[0].partition("'")[0].partition('"')[0].strip()
+    raise ConfigError(f"{place}: this is no YAML: {problem or 'something unexpected'}") from None
 
 
 def _warn_of_unknown(
     path: Path, whole: Mapping[Any, Any], values: Mapping[str, Any], lines: Mapping[tuple[Any, ...], int]
 ) -> None:
     odd = [
-        (lines.get((section,), 1), str(section), _SECTIONS)
+        (lines.get((str(section),), 1), str(section), _SECTIONS)
         for section in whole
         if section not in _SECTIONS and section not in FOREIGN_SECTIONS
     ]
