@@ -98,6 +98,8 @@ def test_the_same_calls_have_the_same_names_in_every_run(client: Client) -> None
 
 
 def test_values_arrive_as_their_classes(client: Client) -> None:
+    pytest.importorskip("msgpack")
+
     @client.box.task(name="rich.move", version="v1")
     def move(point: Point, by: Optional[int] = None) -> Pair:
         assert type(point) is Point
