@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Optional, Union
 
@@ -12,10 +12,11 @@ from flyte_lite._clock import Cancel
 from flyte_lite._session import UNSET, Session, Timeout
 from flyte_lite._version import __version__
 from flyte_lite.config import Config
-from flyte_lite.errors import InitializationError
+from flyte_lite.errors import ConfigError, InitializationError
 from flyte_lite.remote._waiting import PATIENCE
 
 if TYPE_CHECKING:
+    from requests import Session as HttpSession
     from typing_extensions import Self
 
     from flyte_lite._launch import Deployed, RunContext
@@ -59,6 +60,11 @@ class Client:
             terminal, and neither in CI nor in AWS Lambda.
         rpc_retries: Most repeats of one call; 0 never repeats, None is 3.
         http_proxy_url: Proxy for everything; "" is none, None takes what HTTPS_PROXY and the like name.
+        proxies: Instead, as `requests` takes them: URLs by "http", "https", "all" or "https://host", and hosts that are
+            reached without one in "no_proxy"; then nothing of the environment counts. {} is none.
+        ssl_credentials: PEM, or the path of a file, with the only authorities to trust; a pair of a client's
+            certificate and key, each PEM or a path, and with a third part the authorities; or an `ssl.SSLContext`.
+        http_session: A `requests.Session` for all requests, as its owner configured it.
         disable_keyring: No effect: tokens are kept in memory alone.
         config: A `Config`, or the path of a file, for what is not given here; None reads no file.
         timeout: Seconds of one call, retries included; None, written out, has no end.
@@ -96,6 +102,9 @@ class Client:
         http_proxy_url: Optional[str] = None,
         disable_keyring: Optional[bool] = None,
         config: Union[Config, str, os.PathLike[str], None] = None,
+        proxies: Union[str, Mapping[str, Optional[str]], None] = None,
+        ssl_credentials: Any = None,
+        http_session: Optional[HttpSession] = None,
         timeout: Timeout = UNSET,
         cancel: Optional[Cancel] = None,
         channel: Optional[Channel] = None,
@@ -129,7 +138,18 @@ class Client:
             settled = config.given(arguments)
         else:
             settled = Config.auto(config, arguments=arguments)
-        self._session: Session = _session.connect(settled, timeout=timeout, cancel=cancel, channel=channel)
+        own = {"proxies": proxies, "ssl_credentials": ssl_credentials, "http_session": http_session}
+        said = [name for name, value in own.items() if value is not None]
+        transport = None
+        if said:
+            if channel is not None:
+                raise ConfigError(f"{said[0]} is settled where the channel is made; give one of them")
+            from flyte_lite.remote._channel import transport_of
+
+            transport = transport_of(settled, **own)
+        self._session: Session = _session.connect(
+            settled, timeout=timeout, cancel=cancel, channel=channel, transport=transport
+        )
         self.config = settled if channel is None else settled.beside_channel(self.endpoint)
 
     @classmethod

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from flyte_lite._auth.sign_in import SignIn
     from flyte_lite._clock import Deadline
     from flyte_lite._http.origin import Origin
+    from flyte_lite._http.proxy import Proxies
     from flyte_lite._http.transport import Transport
     from flyte_lite._rpc.channel import Channel
     from flyte_lite._rpc.interceptors import Credentials
@@ -31,8 +32,11 @@ _OF_SIGN_IN = (
 _ASKING = (None, "Pkce", "DeviceFlow")
 
 
-def channel_of(config: Config, server: Endpoint) -> Channel:
+def channel_of(config: Config, server: Endpoint, transport: Optional[Transport] = None) -> Channel:
     """A channel to a server by these settings. Nothing is sent yet.
+
+    Args:
+        transport: Instead of the one that they say.
 
     Raises:
         ConfigError: One of them can't be used; the text says which, and where it was read.
@@ -40,7 +44,7 @@ def channel_of(config: Config, server: Endpoint) -> Channel:
     from flyte_lite._http.origin import Origin
     from flyte_lite._rpc.channel import Channel
 
-    transport = transport_of(config)
+    transport = transport or transport_of(config)
     origin = Origin(server.scheme, server.host, server.port)
     retry = None
     if config.rpc_retries is not None:
@@ -66,16 +70,30 @@ def transport_of(config: Config) -> Transport:
     from flyte_lite._http.tls import TlsPolicy
     from flyte_lite._http.transport import Transport
 
-    proxies = None
-    if config.http_proxy_url is not None:
-        from flyte_lite._http.proxy import Proxies
+    return Transport(TlsPolicy(ca_file=config.ca_cert_file_path, verify=verifies(config)), proxies=proxies_of(config))
 
-        source = config.sources.get("http_proxy_url", "argument")
-        proxies = Proxies.given("http_proxy_url" if source == "argument" else source, config.http_proxy_url)
-    # Authorities that somebody named are not given up for a flag in a file, as with the official SDK.
-    named = config.ca_cert_file_path is not None and config.sources.get("insecure_skip_verify") != "argument"
-    verify = named or not config.insecure_skip_verify
-    return Transport(TlsPolicy(ca_file=config.ca_cert_file_path, verify=verify), proxies=proxies)
+
+def proxies_of(config: Config) -> Optional[Proxies]:
+    """The proxy for everything; None leaves it to HTTPS_PROXY and its kin.
+
+    Raises:
+        ConfigError: It is no address.
+    """
+    if config.http_proxy_url is None:
+        return None
+    from flyte_lite._http.proxy import Proxies
+
+    by_caller = config.by_caller("http_proxy_url")
+    return Proxies.given("http_proxy_url" if by_caller else config.sources["http_proxy_url"], config.http_proxy_url)
+
+
+def verifies(config: Config) -> bool:
+    """Whether certificates of servers are verified.
+
+    Authorities that somebody named are not given up for a flag in a file, as with the official SDK.
+    """
+    named = config.ca_cert_file_path is not None and not config.by_caller("insecure_skip_verify")
+    return named or not config.insecure_skip_verify
 
 
 def _credentials(config: Config, transport: Transport, origin: Origin, prefix: str) -> Optional[Credentials]:

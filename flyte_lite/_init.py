@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
@@ -14,6 +14,8 @@ from flyte_lite.config import Config
 from flyte_lite.errors import ConfigError
 
 if TYPE_CHECKING:
+    from requests import Session
+
     from flyte_lite._rpc.channel import Channel
 
 _Path = Union[str, "os.PathLike[str]"]
@@ -57,6 +59,9 @@ def init(
     scopes: Optional[Sequence[str]] = None,
     *,
     audience: Optional[str] = None,
+    proxies: Union[str, Mapping[str, Optional[str]], None] = None,
+    ssl_credentials: Any = None,
+    http_session: Optional[Session] = None,
     timeout: Timeout = UNSET,
     channel: Optional[Channel] = None,
 ) -> Client:
@@ -102,6 +107,9 @@ def init(
         local_tracked_strict: No effect.
         scopes: What to ask the identity provider for.
         audience: Whom tokens are for.
+        proxies: Proxies, as `requests` takes them.
+        ssl_credentials: Authorities to trust, a client's certificate and key, or an `ssl.SSLContext`.
+        http_session: A `requests.Session` for all requests.
         timeout: Seconds of one call; None, written out, has no end.
         channel: What `remote.create_channel` made.
 
@@ -129,6 +137,9 @@ def init(
         rpc_retries=rpc_retries,
         http_proxy_url=http_proxy_url,
         disable_keyring=disable_keyring,
+        proxies=proxies,
+        ssl_credentials=ssl_credentials,
+        http_session=http_session,
         timeout=timeout,
         channel=channel,
     )

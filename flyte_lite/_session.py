@@ -21,6 +21,7 @@ from flyte_lite.idl.flyteidl2.cluster import service_pb2 as cluster_pb2
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
 
 if TYPE_CHECKING:
+    from flyte_lite._http.transport import Transport
     from flyte_lite._rpc.call import Reply, Stream
     from flyte_lite._rpc.channel import Channel
 
@@ -316,8 +317,12 @@ def connect(
     timeout: Timeout = UNSET,
     cancel: Optional[Cancel] = None,
     channel: Optional[Channel] = None,
+    transport: Optional[Transport] = None,
 ) -> Session:
     """A session for the server that `config` names, or over a channel to another. Nothing is sent yet.
+
+    Args:
+        transport: Instead of the one that `config` says.
 
     Raises:
         ConfigError: The endpoint is missing or is none, or there is one beside the channel.
@@ -325,7 +330,7 @@ def connect(
     if channel is None:
         server = config.server()
         _check_timeout(timeout)
-        channel = channel_of(config, server)
+        channel = channel_of(config, server, transport)
     else:
         _check_timeout(timeout)
         if not hasattr(channel, "server_stream"):

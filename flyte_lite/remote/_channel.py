@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 
 from flyte_lite._auth.sign_in import SignIn
 from flyte_lite._clock import SYSTEM_CLOCK
+from flyte_lite._connection import proxies_of, verifies
 from flyte_lite._http.keepalive import keepalive_options
 from flyte_lite._http.origin import Origin
 from flyte_lite._http.proxy import Proxies
@@ -205,9 +206,27 @@ class _Tls(NamedTuple):
     """What was given for TLS."""
 
     ssl_credentials: Any
-    root_certificates: Any
-    certificate_chain: Any
-    private_key: Any
+    root_certificates: Any = None
+    certificate_chain: Any = None
+    private_key: Any = None
+
+
+def transport_of(config: Config, ssl_credentials: Any, http_session: Any, proxies: Any) -> Transport:
+    """The connections of a client by what no setting can say; see `Client`.
+
+    Raises:
+        OptionError: One of these is none; the text says which.
+        ConfigError: They contradict the settings.
+    """
+    by_caller = config.by_caller("http_proxy_url")
+    if proxies is not None:
+        if by_caller:
+            raise ConfigError("proxies and http_proxy_url are one thing; give one of them")
+        theirs = _proxies({"proxies": proxies}, GrpcOptions())
+    else:
+        # What a file or a variable says is nothing to a session that has its own.
+        theirs = proxies_of(config) if http_session is None or by_caller else None
+    return _transport(config.server(), config, _Tls(ssl_credentials), http_session, theirs, GrpcOptions())
 
 
 def _transport(
@@ -235,8 +254,10 @@ def _transport(
         return _session_transport(http_session)
     policy = tls_of(
         tls.ssl_credentials,
-        verify=not config.insecure_skip_verify,
+        verify=verifies(config),
+        skips=config.by_caller("insecure_skip_verify"),
         ca_file=config.ca_cert_file_path,
+        ca_file_by_caller=config.by_caller("ca_cert_file_path"),
         root_certificates=tls.root_certificates,
         certificate_chain=tls.certificate_chain,
         private_key=tls.private_key,

@@ -15,6 +15,8 @@ def tls_of(
     *,
     verify: bool,
     ca_file: Optional[str],
+    skips: bool = True,
+    ca_file_by_caller: bool = True,
     root_certificates: Any = None,
     certificate_chain: Any = None,
     private_key: Any = None,
@@ -24,14 +26,17 @@ def tls_of(
     Args:
         ssl_credentials: An `ssl.SSLContext`, used as it is; PEM or the path of a file with the authorities to trust; or
             (certificate, key) or (certificate, key, authorities) of a client, each PEM or a path.
+        verify: Whether to, by the settings.
+        ca_file: The authorities to trust, by the settings.
+        skips: Whether it is the caller who says that they are not to be verified; else authorities stand before that.
+        ca_file_by_caller: Whether it is the caller who names that file; else authorities stand before it.
 
     Raises:
         OptionError: It is none of these.
     """
     if isinstance(ssl_credentials, ssl.SSLContext):
-        return TlsPolicy(
-            ca_file, verify, root_certificates, certificate_chain, private_key, ssl_context=ssl_credentials
-        )
+        policy = TlsPolicy(ca_file if ca_file_by_caller else None, verify or not skips, ssl_context=ssl_credentials)
+        return policy._replace(ca=root_certificates, cert=certificate_chain, key=private_key)
     if type(ssl_credentials).__module__.partition(".")[0] == "grpc":
         raise OptionError(
             "ssl_credentials is an object of gRPC's, which nobody can look into; give what it was made of: PEM or a "
@@ -46,6 +51,8 @@ def tls_of(
     policy = TlsPolicy(ca_file, verify)
     if roots is not None:
         roots = _pem("the authorities of ssl_credentials", roots)
+        ca_file = ca_file if ca_file_by_caller else None
+        policy = TlsPolicy(ca_file, verify or not skips)
         if _is_path(roots):
             if ca_file is not None:
                 raise OptionError("ssl_credentials and ca_cert_file_path both name authorities; give one of them")
