@@ -96,20 +96,31 @@ class WaitTimeoutError(FlyteLiteError, TimeoutError):
         phase: Its phase when last seen, or how many runs were in which; None if none was ever seen.
         timeout: Seconds that were waited.
         pending: Names of the runs that had not ended, if several were waited for.
+        failure: Why the server could not be asked when the time was up; None if it could.
     """
 
-    def __init__(self, name: str, phase: Optional[str], timeout: float, *, pending: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        phase: Optional[str],
+        timeout: float,
+        *,
+        pending: Sequence[str] = (),
+        failure: Optional[Exception] = None,
+    ) -> None:
         if pending:
             some = ", ".join(pending[:5]) + (", ..." if len(pending) > 5 else "")
             seen, after = f"{some}; all in all {phase}", "They go on; wait_all() again, or abort() them."
         else:
             seen = f"it is {phase}" if phase else "its phase was never seen"
             after = "The run goes on; wait() again, or abort() it."
-        super().__init__(f"gave up waiting for {name} after {timeout:g} s: {seen}. {after}")
+        failed = f"; the last question failed: {failure}" if failure is not None else ""
+        super().__init__(f"gave up waiting for {name} after {timeout:g} s: {seen}{failed}. {after}")
         self.name = name
         self.phase = phase
         self.timeout = timeout
         self.pending = tuple(pending)
+        self.failure = failure
 
 
 class ConfigWarning(FlyteLiteError, UserWarning):

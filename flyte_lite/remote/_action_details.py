@@ -359,7 +359,8 @@ def changes(
     while told is None or not told.done():
         found = poll.until(ask, is_news, patience)
         if found is None:
-            raise WaitTimeoutError(called(action), told.phase if told else None, deadline.seconds or 0.0)
+            phase = told.phase if told else None
+            raise WaitTimeoutError(called(action), phase, deadline.seconds or 0.0, failure=poll.failure)
         told = ActionDetails(found, session)
         if with_data and told.done():
             # Whoever asks for them later is told what was wrong.

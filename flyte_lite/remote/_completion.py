@@ -182,7 +182,9 @@ class Completion:
                 if ended is None:
                     pending = [name for place in places for name in place.waiting]
                     of = f"{len(pending)} of {_many(len(self._runs))}"
-                    raise WaitTimeoutError(of, self._counts(), deadline.seconds or 0.0, pending=pending)
+                    failure = next((place.failure for place in places if place.failure is not None), None)
+                    seconds = deadline.seconds or 0.0
+                    raise WaitTimeoutError(of, self._counts(), seconds, pending=pending, failure=failure)
                 yield ended
         finally:
             for token in joined:
@@ -224,11 +226,13 @@ class _Place:
     Attributes:
         session: Whom to ask.
         waiting: Those that have not ended, by name; there may be several objects for one.
+        failure: Of the last round; None if it was answered.
     """
 
     def __init__(self, session: Session, place: identifier_pb2.ProjectIdentifier, patience: float) -> None:
         self.session = session
         self.waiting: dict[str, list[Run]] = {}
+        self.failure: Optional[CallError] = None
         self._place = place
         self._seconds = patience
         self._patience = Patience(session.clock, patience)
@@ -258,10 +262,13 @@ class _Place:
                 )
             except CallError as error:
                 if self._patience.covers(error):
+                    if not deadline.expired:
+                        self.failure = error
                     # One question a round finds out whether the outage is over.
                     return ended
                 raise
             self._patience.answered()
+            self.failure = None
             ended += self._seen(some, shown)
         return ended + self._ask_by_name(deadline)
 

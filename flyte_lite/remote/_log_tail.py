@@ -317,8 +317,10 @@ class LogTail:
     def _out_of_time(self) -> NoReturn:
         seconds = self._deadline.seconds or 0.0
         if self._any or self._opened:
-            raise WaitTimeoutError(f"the log of {self._name}", self._phase, seconds)
+            raise WaitTimeoutError(f"the log of {self._name}", self._phase, seconds, failure=self._poll.failure)
         said = f"; {self._said}" if self._said else ""
+        if self._poll.failure is not None:
+            said += f"; the last question failed: {self._poll.failure}"
         state = f"it is {self._phase}" if self._phase else "its phase was never seen"
         raise LogsNotYetAvailableError(f"{self._name} has no log after {seconds:g} s: {state}{said}")
 

@@ -12,7 +12,7 @@ from typing import Optional, TypeVar
 
 from flyte_lite._clock import Clock, Deadline, is_length
 from flyte_lite._repeat import repeat
-from flyte_lite.errors import AnswerTooLargeError, CallError, CanceledError, Code, NotFoundError
+from flyte_lite.errors import AnswerTooLargeError, CallError, CallTimeoutError, CanceledError, Code, NotFoundError
 
 T = TypeVar("T")
 
@@ -103,6 +103,9 @@ class Poll:
         deadline: Ends it.
         draw: Makes the jitter.
         interval: Seconds between questions; None asks ever less often, see `pause`.
+
+    Attributes:
+        failure: Of the last question; None if it was answered.
     """
 
     def __init__(
@@ -113,6 +116,8 @@ class Poll:
         self._interval = interval
         self._started = deadline.clock.monotonic()
         self._due = self._started
+        self._answered = False
+        self.failure: Optional[CallError] = None
 
     def until(
         self, ask: Callable[[], T], enough: Callable[[T], bool], patience: Optional[Patience] = None
@@ -134,6 +139,7 @@ class Poll:
             now = deadline.clock.monotonic()
             wanted = pause(now - self._started, self._draw()) if self._interval is None else self._interval
             self._due = now + wanted
+            self._note(error)
             if error is None:
                 if patience is not None:
                     patience.answered()
@@ -160,31 +166,18 @@ class Poll:
             raise CanceledError("the wait was canceled", Code.CANCELED)
         return None
 
+    def _note(self, error: Optional[Exception]) -> None:
+        if error is None:
+            self.failure, self._answered = None, True
+        elif isinstance(error, CallError):
+            # One that our own end cut short says nothing, unless there was no other.
+            alone = self.failure is None and not self._answered
+            if alone or not (isinstance(error, CallTimeoutError) and self._deadline.expired):
+                self.failure = error
+
     def _shortened(self, seconds: float) -> float:
         left = self._deadline.left()
         return seconds if left is None else min(seconds, left)
-
-
-def poll(
-    ask: Callable[[], T],
-    enough: Callable[[T], bool],
-    deadline: Deadline,
-    *,
-    interval: Optional[float] = None,
-    patience: float = PATIENCE,
-    draw: Callable[[], float] = _random.random,
-) -> Optional[T]:
-    """A wait for one thing that was seen before; see `Poll.until`.
-
-    Args:
-        ask: Must keep to the deadline itself.
-        enough: Asked more than once about one answer.
-        deadline: Ends it.
-        interval: Seconds between questions; None asks ever less often, see `pause`.
-        patience: Seconds of nothing but failures after which the last one is raised.
-        draw: Makes the jitter.
-    """
-    return Poll(deadline, draw, interval).until(ask, enough, Patience(deadline.clock, patience))
 
 
 def insist(ask: Callable[[], T], deadline: Deadline, *, draw: Callable[[], float] = _random.random) -> T:

@@ -15,7 +15,7 @@ from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
 from flyte_lite.models import ActionPhase
 from flyte_lite.remote._action_details import ROOT, ActionDetails, called, changes, get_details
 from flyte_lite.remote._statuses import status_of
-from flyte_lite.remote._waiting import PATIENCE, Patience, check_lengths, poll
+from flyte_lite.remote._waiting import PATIENCE, Patience, Poll, check_lengths
 
 WaitFor = Literal["terminal", "running", "logs-ready"]
 
@@ -86,10 +86,10 @@ class Watched(ABC):
 
             if is_enough():
                 return
-            if poll(ask, bool, deadline, interval=interval, patience=patience) is None:
-                raise WaitTimeoutError(
-                    called(step.id), ActionPhase.from_protobuf(step.status.phase), deadline.seconds or 0.0
-                )
+            poll = Poll(deadline, interval=interval)
+            if poll.until(ask, bool, Patience(session.clock, patience)) is None:
+                phase = ActionPhase.from_protobuf(step.status.phase)
+                raise WaitTimeoutError(called(step.id), phase, deadline.seconds or 0.0, failure=poll.failure)
 
     def watch(
         self,

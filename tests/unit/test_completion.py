@@ -332,6 +332,22 @@ def test_an_outage_beyond_patience_is_raised_as_it_was() -> None:
     assert 1030 < server.channel.clock.now < 1035
 
 
+def test_too_little_time_in_an_outage_says_so() -> None:
+    server = Server()
+    runs = server.runs(2, lambda number: 200.0)
+    away = UnavailableError("away", Code.UNAVAILABLE)
+    server.channel.on(LIST, server.list, away)
+
+    with pytest.raises(WaitTimeoutError, match="the last question failed: unavailable: away") as caught:
+        flyte_lite.wait_all(runs, timeout=30)
+    assert caught.value.failure is away
+
+    server.channel.on(LIST, away, server.list)
+    with pytest.raises(WaitTimeoutError) as caught:
+        flyte_lite.wait_all(runs, timeout=30)
+    assert caught.value.failure is None
+
+
 def test_one_server_that_is_away_does_not_hold_up_the_runs_of_another() -> None:
     clock = FakeClock()
     here, away = Server(clock), Server(clock)

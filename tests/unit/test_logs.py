@@ -442,6 +442,17 @@ def test_time_that_passes_before_the_first_line_is_no_log_yet(channel: FakeChann
         texts(channel, timeout=5)
 
 
+@pytest.mark.parametrize(
+    ("first", "kind"), [([], errors.LogsNotYetAvailableError), ([said("a"), LOST], errors.WaitTimeoutError)]
+)
+def test_time_that_passes_in_an_outage_says_so(channel: FakeChannel, first: list[Any], kind: type[Exception]) -> None:
+    refused = errors.ConnectFailedError("refused")
+    channel.on(DETAILS, *([state(RUNNING, RUNNING)] if first else []), refused).on(TAIL, first)
+
+    with pytest.raises(kind, match="the last question failed: unavailable: refused"):
+        texts(channel, timeout=5)
+
+
 def test_time_that_passes_in_the_middle_ends_the_reading_alone(channel: FakeChannel) -> None:
     def later() -> None:
         channel.clock.now += 10

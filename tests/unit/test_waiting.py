@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Optional, TypeVar
 
 import pytest
 from fakes import FakeChannel, FakeClock
@@ -26,14 +27,21 @@ from flyte_lite.errors import (
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from flyte_lite.models import ActionPhase
 from flyte_lite.remote import Run
-from flyte_lite.remote._waiting import Patience, Poll, pause, poll
+from flyte_lite.remote._waiting import PATIENCE, Patience, Poll, pause
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, PAUSED = 1, 4, 5, 6, 9
 SOME_NEW_PHASE = 42
+T = TypeVar("T")
 
 
 def middle() -> float:
     return 0.5
+
+
+def poll(
+    ask: Callable[[], T], enough: Callable[[T], bool], deadline: Deadline, patience: float = PATIENCE
+) -> Optional[T]:
+    return Poll(deadline, middle).until(ask, enough, Patience(deadline.clock, patience))
 
 
 def a_run(phase: int = QUEUED) -> run_definition_pb2.Run:
@@ -67,7 +75,7 @@ def test_an_hour_costs_fewer_than_500_questions_and_the_end_is_seen_in_time() ->
         asked.append(clock.now)
         return clock.now >= end
 
-    poll(ask, bool, Deadline(clock, None), draw=middle)
+    poll(ask, bool, Deadline(clock, None))
 
     assert len(asked) < 500
     assert clock.now - end <= 10.5
@@ -76,7 +84,7 @@ def test_an_hour_costs_fewer_than_500_questions_and_the_end_is_seen_in_time() ->
 def test_a_deadline_ends_it_with_none_and_is_not_overslept() -> None:
     clock = FakeClock()
 
-    assert poll(lambda: False, bool, Deadline(clock, 7.0), draw=middle) is None
+    assert poll(lambda: False, bool, Deadline(clock, 7.0)) is None
     assert clock.now == pytest.approx(1007.0)
 
 
@@ -102,7 +110,7 @@ def test_an_outage_shorter_than_patience_is_waited_out(error: Exception) -> None
             raise error
         return "here"
 
-    assert poll(ask, bool, Deadline(clock, None), draw=middle) == "here"
+    assert poll(ask, bool, Deadline(clock, None)) == "here"
 
 
 def test_an_outage_longer_than_patience_is_raised_as_it_was() -> None:
@@ -112,7 +120,7 @@ def test_an_outage_longer_than_patience_is_raised_as_it_was() -> None:
         raise UnavailableError("away", Code.UNAVAILABLE)
 
     with pytest.raises(UnavailableError, match="away"):
-        poll(ask, bool, Deadline(clock, None), patience=300, draw=middle)
+        poll(ask, bool, Deadline(clock, None), 300)
     assert 1300 < clock.now < 1330
 
 
@@ -127,7 +135,7 @@ def test_only_consecutive_failures_spend_the_patience() -> None:
             raise UnavailableError("away", Code.UNAVAILABLE)
         return answer
 
-    assert poll(ask, bool, Deadline(clock, None), patience=30, draw=middle) is True
+    assert poll(ask, bool, Deadline(clock, None), 30) is True
 
 
 def test_what_does_not_pass_by_itself_is_raised_at_once() -> None:
@@ -137,13 +145,13 @@ def test_what_does_not_pass_by_itself_is_raised_at_once() -> None:
         raise PermissionDeniedError("no", Code.PERMISSION_DENIED)
 
     with pytest.raises(PermissionDeniedError):
-        poll(ask, bool, Deadline(clock, None), draw=middle)
+        poll(ask, bool, Deadline(clock, None))
     assert clock.slept == []
 
 
 def test_a_bug_of_ours_is_not_taken_for_an_outage() -> None:
     with pytest.raises(ZeroDivisionError):
-        poll(lambda: 1 / 0, bool, Deadline(FakeClock(), None), draw=middle)
+        poll(lambda: 1 / 0, bool, Deadline(FakeClock(), None))
 
 
 def test_wait_asks_at_once_and_keeps_the_state_it_saw() -> None:
@@ -203,6 +211,36 @@ def test_a_wait_that_takes_too_long_says_what_was_seen_and_that_the_run_goes_on(
 
     assert caught.value.phase == "running"
     assert isinstance(caught.value, TimeoutError)
+    assert caught.value.failure is None
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["seen before", "never seen"])
+def test_a_wait_that_ends_in_an_outage_says_so(seen: bool) -> None:
+    channel = FakeChannel()
+    away = UnavailableError("away", Code.UNAVAILABLE)
+    channel.on("RunService/ListRuns", *[listed(RUNNING)] * seen, away)
+    run = Run(a_run(), channel.session())
+
+    with pytest.raises(WaitTimeoutError, match=r"; the last question failed: unavailable: away\. The run") as caught:
+        run.wait(timeout=3)
+    assert caught.value.failure is away
+
+
+def test_a_question_that_the_end_cuts_short_is_no_failure_but_the_only_one_is() -> None:
+    channel = FakeChannel()
+
+    def hangs(_: object) -> object:
+        channel.clock.now += 60
+        raise CallTimeoutError("no answer", Code.DEADLINE_EXCEEDED)
+
+    channel.on("RunService/ListRuns", listed(RUNNING), hangs)
+    with pytest.raises(WaitTimeoutError) as caught:
+        Run(a_run(), channel.session()).wait(timeout=3)
+    assert caught.value.failure is None
+
+    channel.on("RunService/ListRuns", hangs)
+    with pytest.raises(WaitTimeoutError, match="no answer"):
+        Run(a_run(), channel.session()).wait(timeout=3)
 
 
 def test_a_server_that_can_not_search_by_name_is_asked_otherwise_from_then_on() -> None:
@@ -246,7 +284,7 @@ def test_a_cancel_while_a_question_is_answered_is_a_cancel_and_no_timeout(answer
         return False
 
     with pytest.raises(CanceledError):
-        poll(ask, bool, Deadline(FakeClock(), seconds, cancel), draw=middle)
+        poll(ask, bool, Deadline(FakeClock(), seconds, cancel))
 
 
 def test_a_failure_that_would_have_passed_does_not_hide_that_the_time_is_up() -> None:
@@ -256,7 +294,7 @@ def test_a_failure_that_would_have_passed_does_not_hide_that_the_time_is_up() ->
         clock.now += 5
         raise NotFoundError("overloaded", Code.NOT_FOUND)
 
-    assert poll(ask, bool, Deadline(clock, 12.0), draw=middle) is None
+    assert poll(ask, bool, Deadline(clock, 12.0)) is None
 
 
 @pytest.mark.parametrize("timeout", [-1, math.nan, "3"])
@@ -377,7 +415,7 @@ def test_an_outage_is_as_long_as_its_failures_not_as_what_came_before() -> None:
 
 def test_one_wait_over_many_answers_keeps_its_pace() -> None:
     clock = FakeClock()
-    poll = Poll(Deadline(clock, None), draw=middle)
+    poll = Poll(Deadline(clock, None), middle)
 
     for _ in range(3):
         assert poll.until(lambda: True, bool)
