@@ -15,7 +15,15 @@ from flyte_lite._connection import channel_of, console_of
 from flyte_lite._rpc.method import Method, Req, Res
 from flyte_lite.config import Config, Endpoint
 from flyte_lite.config._config import BESIDE_CHANNEL
-from flyte_lite.errors import CallError, Code, ConfigError, EndpointError, NotInitializedError
+from flyte_lite.errors import (
+    CallError,
+    Code,
+    ConfigError,
+    ConnectFailedError,
+    EndpointError,
+    NotInitializedError,
+    TlsError,
+)
 from flyte_lite.idl.flyteidl2.cluster import payload_pb2
 from flyte_lite.idl.flyteidl2.cluster import service_pb2 as cluster_pb2
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
@@ -167,9 +175,7 @@ class Session:
         try:
             return channel.unary(method, request, deadline=deadline, repeatable=repeatable)
         except CallError as error:
-            # The cluster may be gone for good; the next call asks again.
-            if error.code is Code.UNAVAILABLE:
-                self.clusters.forget(route, self.scope.org)
+            self.clusters.failed(route, self.scope.org, channel, error)
             raise
 
     def stream(
@@ -198,8 +204,8 @@ class Session:
         try:
             return channel.server_stream(method, request, deadline=deadline, idle=idle)
         except CallError as error:
-            if route is not None and error.code is Code.UNAVAILABLE:
-                self.clusters.forget(route, self.scope.org)
+            if route is not None:
+                self.clusters.failed(route, self.scope.org, channel, error)
             raise
 
     def scoped(
@@ -280,9 +286,16 @@ class Clusters:
         self._found[_key(route, org)] = (now + _ROUTE_SECONDS, channel)
         return channel
 
-    def forget(self, route: Route, org: str) -> None:
-        """Ask again next time."""
-        self._found.pop(_key(route, org), None)
+    def failed(self, route: Route, org: str, channel: Channel, error: CallError) -> None:
+        """Ask again next time, if the cluster may be gone for good; and say whose word it is that it is there."""
+        if error.code is Code.UNAVAILABLE:
+            self._found.pop(_key(route, org), None)
+        if channel is not self._control_plane and isinstance(error, (ConnectFailedError, EndpointError, TlsError)):
+            error.message += (
+                f". {self._control_plane.origin} names {channel.origin} as its cluster; a reverse proxy before it has "
+                "to pass on the header Host"
+            )
+            error.args = (error.message,)
 
     def _channel(self, text: str) -> Channel:
         if not text:
