@@ -53,6 +53,9 @@ class UnionRpcError(RuntimeSystemError):
     """Communication with the server failed (the official name for it)."""
 
 
+_SECRET_HEADERS = ("set-cookie", "location")
+
+
 class CallError(UnionRpcError):
     """One call to the server did not succeed.
 
@@ -66,6 +69,7 @@ class CallError(UnionRpcError):
         request_id: The `x-request-id` that we sent, for the server's operators.
         details: What the server attached, undecoded.
         headers: The answer's headers and trailers by lower-case name, a list of values each; empty if none came.
+            Cookies and the address of a redirect are left out, because there are secrets in them.
         sent: False if the request surely never left, in none of the attempts, so that repeating it is safe.
     """
 
@@ -81,13 +85,21 @@ class CallError(UnionRpcError):
         super().__init__(code, message)
         self.code: Code = code
         self.details = tuple(details)
-        self.headers: dict[str, list[str]] = dict(headers or {})
+        self.headers = headers or {}
         self.sent = sent
         self.method = ""
         self.endpoint = ""
         self.attempts = 1
         self.elapsed = 0.0
         self.request_id = ""
+
+    @property
+    def headers(self) -> Mapping[str, list[str]]:
+        return self._headers
+
+    @headers.setter
+    def headers(self, headers: Mapping[str, list[str]]) -> None:
+        self._headers = {name: values for name, values in headers.items() if name not in _SECRET_HEADERS}
 
     def __str__(self) -> str:
         at = f" at {self.endpoint}" if self.endpoint else ""
