@@ -350,11 +350,9 @@ class Config(NamedTuple):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self.client_credentials_secret is not None:
-            raise TypeError(
-                "a Config with a client secret is not pickled; let the other process read its own, or give it "
-                "config._replace(client_credentials_secret=None)"
-            )
+        from flyte_lite.config._explanation import check_pickled
+
+        check_pickled(self)
         return _unpickled, (dict(self._asdict(), images=dict(self.images), sources=dict(self.sources)),)
 
 

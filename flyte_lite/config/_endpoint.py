@@ -78,4 +78,4 @@ def shown_address(text: str) -> str:
     """What of an address may stand in a text: no userinfo, no query, and little of what may be a key."""
     # A key or a password may have been pasted where an address belongs.
     text = text.rpartition("@")[2].partition("?")[0].partition("#")[0]
-    return text[:80] if len(text) < 40 or "." in text or "/" in text else f"{text[:4]}..."
+    return text[:80] if len(text) < 40 or "." in text or "://" in text else f"{text[:4]}..."

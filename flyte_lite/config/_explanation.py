@@ -74,6 +74,21 @@ def shown(config: Config, name: str) -> str:
     return repr(_masked(name, getattr(config, name)))
 
 
+def check_pickled(config: Config) -> None:
+    """Refuse to take a secret along in a pickle.
+
+    Raises:
+        TypeError: There is one.
+    """
+    for name in (SECRET, "http_proxy_url", "endpoint", "console_endpoint"):
+        value = getattr(config, name)
+        if value is not None and _masked(name, value) != value:
+            raise TypeError(
+                f"a Config with a secret in {name} is not pickled; let the other process read its own, or give it "
+                f"config._replace({name}=None)"
+            )
+
+
 def _written(value: Any) -> str:
     if value is None:
         return "-"

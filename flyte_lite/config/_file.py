@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 from flyte_lite.config._keys import FOREIGN_KEYS, FOREIGN_SECTIONS, KEYS, SECRET_KEYS
 from flyte_lite.errors import ConfigError, ConfigWarning
@@ -154,16 +154,20 @@ def _parsed(path: Path, data: bytes) -> tuple[Any, dict[tuple[Any, ...], int]]:
             f"{path} can't be read without PyYAML, which is not installed: pip install PyYAML, or set variables such "
             "as FLYTE_ADMIN_ENDPOINT instead"
         ) from None
-    loader = None
+    loader, node, whole = None, None, None
+    refusal: Optional[ConfigError] = None
     try:
         loader = yaml.SafeLoader(data)
         node = loader.get_single_node()
         whole = {} if node is None else loader.construct_document(node)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        _refuse(path, error)
+        refusal = _refusal(path, error)
     finally:
         if loader is not None:
             loader.dispose()
+    if refusal is not None:
+        # Not in the handler, whose error would stay with this one: it quotes the line, too.
+        raise refusal
     lines: dict[tuple[Any, ...], int] = {}
     # What a section took over from an anchor is among its nodes by now.
     for key, content in node.value if isinstance(node, yaml.MappingNode) else ():
@@ -173,14 +177,14 @@ def _parsed(path: Path, data: bytes) -> tuple[Any, dict[tuple[Any, ...], int]]:
     return ({} if whole is None else whole), lines
 
 
-def _refuse(path: Path, error: Exception) -> NoReturn:
+def _refusal(path: Path, error: Exception) -> ConfigError:
     # PyYAML's own text quotes the line, which may have a secret in it.
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     place = f"{path}:{mark.line + 1}, column {mark.column + 1}" if mark else str(path)
     problem = getattr(error, "problem", None) or "it can't be read"
     # A character that is named, an anchor or a tag may be a part of it, too.
     problem = problem.partition(", but found")[0].partition("'")[0].partition('"')[0].strip()
-    raise ConfigError(f"{place}: this is no YAML: {problem or 'something unexpected'}") from None
+    return ConfigError(f"{place}: this is no YAML: {problem or 'something unexpected'}")
 
 
 def _warn_of_unknown(

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 
 from flyte_lite.config._config import Config
-from flyte_lite.config._explanation import shown
+from flyte_lite.config._explanation import check_pickled, shown
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -66,8 +66,7 @@ class PlatformConfig(NamedTuple):
         return f"PlatformConfig({', '.join(said)})"
 
     def __reduce__(self) -> Any:
-        if self.client_credentials_secret is not None:
-            raise TypeError("a PlatformConfig with a client secret is not pickled; let the other process read its own")
+        check_pickled(replaced(Config(), self, None, None))
         return PlatformConfig, tuple(self)
 
 

@@ -47,7 +47,8 @@ def _flag(setting: str, given: Any, where: str) -> bool:
             return True
         if word in _FALSE:
             return False
-    shown = repr(given[:20]) if isinstance(given, str) else _kind(given)
+    # What is longer than any word for it may be a secret that went astray.
+    shown = repr(given) if isinstance(given, str) and len(given) <= 8 else _kind(given)
     raise ConfigError(f"{setting} is {shown} (from {where}); write true or false")
 
 
