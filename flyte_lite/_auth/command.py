@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -63,7 +64,7 @@ class Command:
         now = Moment.now(deadline.clock)
         status, printed, said = self._run(deadline)
         text = printed.decode("utf-8", "replace").strip()
-        known = [*text.split(), *(() if old is None else (old.value,))]
+        known = [*text.split(), *(() if old is None else (old.value,)), *_arguments(self._argv)]
         complaint = shown(said.decode("utf-8", "replace"), [word for word in known if len(word) > 3])
         on_stderr = f"; it said on stderr: {complaint}" if complaint else ""
         if status:
@@ -156,6 +157,14 @@ class Command:
                 if limit.cancel is not None:
                     limit.cancel.unsubscribe(cancel)
             return bytes(came[process.stdout]), bytes(came[process.stderr])
+
+
+def _arguments(argv: Sequence[str]) -> Iterator[str]:
+    """What may be a secret in a command line: values of options, and what does not read like a word."""
+    for before, word in zip(argv, argv[1:]):
+        value = word.partition("=")[2] if word.startswith("-") else word
+        if before.startswith("-") or value != word or not re.fullmatch("[a-z_-]+", value):
+            yield value
 
 
 def _read(pipe: Any, into: bytearray, *, to_end: bool) -> bool:

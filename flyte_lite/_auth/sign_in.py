@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Optional, Union
 
 from flyte_lite._auth.client_credentials import ClientCredentials, ClientProof, Secret
 from flyte_lite._auth.command import DEFAULT_SECONDS, Command
@@ -73,6 +73,9 @@ class SignIn(NamedTuple):
 
     def __repr__(self) -> str:
         return f"SignIn({self.kind() or 'nothing'})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("what signs in is not pickled")
 
     def kind(self) -> Optional[str]:
         """One of `AUTH_TYPES`, "Token", or None if the caller does not say.

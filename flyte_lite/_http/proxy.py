@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 from collections.abc import Mapping
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple, NoReturn, Optional, Union
 from urllib.parse import urlsplit
 
 from flyte_lite._http.origin import Origin
@@ -30,6 +30,9 @@ class Proxy(NamedTuple):
     def __repr__(self) -> str:
         # There may be a password in it.
         return f"Proxy({self.place!r}, {self.source!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a proxy, which may have a password, is not pickled")
 
     def __str__(self) -> str:
         return f"the proxy {self.place} (from {self.source})"
@@ -97,6 +100,9 @@ class Proxies(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Proxies({', '.join(self.by_key)})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("proxies, which may have passwords, are not pickled")
 
     @classmethod
     def given(cls, source: str, value: Union[str, Mapping[str, Optional[str]]]) -> Proxies:

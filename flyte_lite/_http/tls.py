@@ -67,6 +67,9 @@ class TlsPolicy(NamedTuple):
         # The key may stand in here.
         return f"TlsPolicy(ca_file={self.ca_file!r}, verify={self.verify!r}, ...)"
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a TLS policy, which may hold a key, is not pickled")
+
     def for_proxy(self) -> TlsPolicy:
         """The same trust, without our certificate: who passes our bytes on need not know who we are."""
         return self._replace(cert=None, key=None, key_password=None)
@@ -157,11 +160,14 @@ def _file(pem: Pem, what: str, mark: bytes, held: contextlib.ExitStack) -> str:
     if isinstance(data, bytes):
         content = data
     else:
+        content, reason = b"", ""
         try:
             content = Path(data).read_bytes()
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "that is no path"
-            raise ConfigError(f"{name} can't be read from {_shown(os.fspath(data))}: {reason}") from None
+            reason = error.strerror or "" if isinstance(error, OSError) else "that is no path"
+        if reason:
+            # Not in the handler: what was taken for a path may be the key, and it would stay with this error.
+            raise ConfigError(f"{name} can't be read from {_shown(os.fspath(data))}: {reason}")
     if mark not in content:
         raise ConfigError(f"{name} is no PEM text with '{mark.decode().strip('-')}' in it")
     return _in_memory(data, held) if isinstance(data, bytes) else os.fspath(data)
