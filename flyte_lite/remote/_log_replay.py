@@ -26,7 +26,8 @@ class LogReplay:
 
     Attributes:
         count: How many lines there were, new ones only.
-        doubt: True once lines may be missing before the last ones that were given out; whoever reports it resets it.
+        doubt: True once lines may be missing before the last ones that were given out, or these may be old ones; whoever
+            reports it resets it.
         behind: True if what was told last ended before it came to the lines that were read last.
     """
 
@@ -123,7 +124,12 @@ class _Search:
 
     def rest(self) -> list[payload_pb2.LogLine]:
         """What was held back and is new, if nothing more comes."""
-        return self._decided() if self.fits else []
+        if not self.fits:
+            return []
+        # It may as well be a longer repetition that was cut short, and then none of them is.
+        if len(self._held) > self.fits and (self._begins or self._from_first):
+            self._log.doubt = True
+        return self._decided()
 
     def _follow_from_first(self, key: int) -> None:
         log, came = self._log, self._came

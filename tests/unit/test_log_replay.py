@@ -194,6 +194,16 @@ def test_lines_held_back_come_with_the_end() -> None:
 
     assert len(reader.told(told_again).read) == 3
     assert texts(reader.told(told_again, ended=True).read) == ["p", "q", "p", "q"]
+    assert reader.replay.doubt, "they may be the first two of three"
+
+
+def test_what_follows_a_repetition_that_can_be_no_longer_is_in_no_doubt() -> None:
+    reader = Reader().told([line("p", 1), line("q", 1), line("p", 1)])
+
+    reader.told([line("p", 1), line("r", 2)], ended=True)
+
+    assert texts(reader.read) == ["p", "q", "p", "r"]
+    assert not reader.replay.doubt
 
 
 @pytest.mark.parametrize("seed", range(60))
