@@ -26,8 +26,8 @@ class LogReplay:
 
     Attributes:
         count: How many lines there were, new ones only.
-        doubt: True once lines may be missing before the last ones that were given out, or these may be old ones; whoever
-            reports it resets it.
+        doubt: True once lines may be missing before the last ones that were given out, or these may be old ones.
+            Whoever reports it resets it.
         behind: True if what was told last ended before it came to the lines that were read last.
     """
 
