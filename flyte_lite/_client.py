@@ -63,7 +63,8 @@ class Client:
         proxies: Instead, as `requests` takes them: URLs by "http", "https", "all" or "https://host", and hosts that are
             reached without one in "no_proxy"; then nothing of the environment counts. {} is none.
         ssl_credentials: PEM, or the path of a file, with the only authorities to trust; a pair of a client's
-            certificate and key, each PEM or a path, and with a third part the authorities; or an `ssl.SSLContext`.
+            certificate and key, each PEM or a path, and with a third part the authorities; or an `ssl.SSLContext`, such
+            as `ssl.create_default_context()` for the authorities that the system trusts.
         http_session: A `requests.Session` for all requests, as its owner configured it.
         disable_keyring: No effect: tokens are kept in memory alone.
         config: A `Config`, or the path of a file, for what is not given here; None reads no file.

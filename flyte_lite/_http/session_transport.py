@@ -270,7 +270,8 @@ def _explain(error: Exception, exchange: Exchange, origin: Origin) -> None:
             f"can't connect to {whom}: {root}; is it up, and are host and port right?"
         ) from error
     if "Tunnel connection failed" in str(root):
-        raise errors.ConnectFailedError(f"the session's proxy did not open a tunnel: {root}") from error
+        hint = "; it wants a user and a password: set them in its `proxies`" if " 407 " in str(root) else ""
+        raise errors.ConnectFailedError(f"the session's proxy did not open a tunnel: {root}{hint}") from error
     if isinstance(error, requests.exceptions.SSLError) and hung_up(root):
         # It may have been after the handshake, and with the request in its hands.
         raise errors.ConnectionLostError(f"{server} hung up; {HUNG_UP_HINT}") from error

@@ -602,12 +602,13 @@ def _through_nobody(network: Network, session: requests.Session) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # Python before 3.11 leaves the socket to be collected
-def test_a_tunnel_that_is_refused_says_so() -> None:
+@pytest.mark.parametrize(("status", "text"), [("403 Forbidden", "403"), ("407 Who", "407.*set them in its `proxies`")])
+def test_a_tunnel_that_is_refused_says_so(status: str, text: str) -> None:
     with network_of("proxied tls") as network, lend(network):
         assert network.proxy is not None
-        network.proxy.instead_of_tunnel = lambda peer: peer.send(answer(b"", status="403 Forbidden"))
+        network.proxy.instead_of_tunnel = lambda peer: peer.send(answer(b"", status=status))
 
-        with pytest.raises(ConnectFailedError, match=r"did not open a tunnel: .*403") as caught:
+        with pytest.raises(ConnectFailedError, match=f"did not open a tunnel: .*{text}") as caught:
             network.call()
         del caught
         gc.collect()

@@ -176,6 +176,7 @@ http {{
     listen {here}:{secure} ssl;
     ssl_certificate {certificate}; ssl_certificate_key {certificate};
     location / {{ proxy_pass http://{box}/; proxy_set_header Host $http_host; }}
+    location /usual/ {{ proxy_pass http://{box}/; }}
   }}
 }}
 """

@@ -40,9 +40,11 @@ def proxied(place: str, user: str = f"{USER}:{PASSWORD}@") -> str:
 
 
 CA = {"ca_cert_file_path": AUTHORITY}
+NOWHERE = {"HTTPS_PROXY": "http://nowhere.invalid:1", "NO_PROXY": "*"}
 TABLE = [
     Row("tinyproxy, http", lambda box, tinyproxy: (box.endpoint, {}, {"HTTP_PROXY": proxied(tinyproxy)})),
     Row("tinyproxy, https", lambda secure, tinyproxy: (secure, CA, {"HTTPS_PROXY": proxied(tinyproxy)}), silent=1),
+    Row("tinyproxy, an argument", lambda secure, tinyproxy: (secure, {**CA, "proxies": proxied(tinyproxy)}, NOWHERE)),
     Row(
         "tinyproxy, no password, http",
         lambda box, tinyproxy: (box.endpoint, {}, {"http_proxy": proxied(tinyproxy, "")}),
@@ -188,3 +190,12 @@ def test_a_launch_that_is_too_large_for_a_reverse_proxy(nginx: Any) -> None:
         task = client.tasks.get("slow.talk", auto_version="latest")
         with pytest.raises(EndpointError, match=r"HTTP 413.*takes no requests that large"):
             client.run(task, name=secrets.token_hex(2_000_000))
+
+
+def test_a_reverse_proxy_that_keeps_the_host_to_itself(nginx: Any) -> None:
+    """The server then names itself as its cluster, by a name that only nginx can use."""
+    place = {"project": "flytesnacks", "domain": "development"}
+    with Client(f"https://{nginx.secure}/usual", ca_cert_file_path=AUTHORITY, **place) as client:
+        task = client.tasks.get("slow.talk", auto_version="latest")
+        with pytest.raises(TlsError, match=f"https://{nginx.secure} names https://.* pass on the header Host"):
+            client.run(task, name="Ada")
