@@ -402,6 +402,14 @@ def test_a_key_that_somebody_else_used_meanwhile_gives_their_run(channel: FakeCh
     assert keyed(channel).created is False
 
 
+def test_a_key_that_is_taken_at_the_second_try_may_have_been_taken_by_the_first(channel: FakeChannel) -> None:
+    channel.attempts = 2
+    channel.on("RunService/GetRunDetails", NotFoundError("none", Code.NOT_FOUND), existing)
+    channel.on("RunService/CreateRun", AlreadyExistsError("exists", Code.ALREADY_EXISTS))
+
+    assert keyed(channel).created is None
+
+
 def test_a_key_names_the_task_and_not_its_version(channel: FakeChannel) -> None:
     channel.on("RunService/GetRunDetails", NotFoundError("none", Code.NOT_FOUND))
     first = keyed(channel).name

@@ -89,6 +89,13 @@ def test_an_input_is_changed_and_the_others_stay(channel: FakeChannel) -> None:
     assert {item.key: item.value for item in uploaded(channel).inputs.context} == {"c": "old", "k": "new"}
 
 
+def test_context_alone_may_be_said_otherwise(channel: FakeChannel) -> None:
+    client(channel).with_runcontext(custom_context={"k": "new"}).rerun("r1")
+
+    (upload,) = channel.asked("DataProxyService/UploadInputs")
+    assert {item.key: item.value for item in upload.inputs.context}["k"] == "new"
+
+
 def test_if_all_inputs_are_given_the_old_ones_are_not_read(channel: FakeChannel) -> None:
     client(channel).rerun("r1", x=1, y="b", z=3)
 

@@ -207,6 +207,21 @@ def test_wait_ends_in_time(timeout: Any, by_hand: bool) -> None:
     assert clock.now == pytest.approx(1007)
 
 
+def test_looking_for_the_run_is_a_part_of_the_wait() -> None:
+    clock = FakeClock()
+
+    def slowly(request: Any) -> Any:
+        clock.now += 5
+        return told(RUNNING)
+
+    default(FakeChannel(clock).on(GET, slowly).on(LIST, listed(RUNNING)))
+
+    with pytest.raises(WaitTimeoutError):
+        Run("r1").wait(7)
+
+    assert clock.now == pytest.approx(1007)
+
+
 def test_a_run_that_is_not_there_is_not_waited_for() -> None:
     clock = FakeClock()
     default(FakeChannel(clock).on(GET, NotFoundError("no such run", _session.Code.NOT_FOUND)))
