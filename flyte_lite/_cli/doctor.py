@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _show(finding: Finding) -> None:
     wide = max(map(len, STEPS))
-    took = f"{finding.seconds * 1000:.0f} ms" if finding.seconds else ""
+    took = "" if finding.verdict == "skipped" else f"{finding.seconds * 1000:.0f} ms"
     head = f"{_SHOWN[finding.verdict]:7}  {finding.step:{wide}}  {took:>8}  "
     margin = " " * len(head)
     say(textwrap.fill(finding.text, max(_WIDE, len(head) + 40), initial_indent=head, subsequent_indent=margin))

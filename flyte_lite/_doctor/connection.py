@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from flyte_lite._doctor.finding import Cause, Finding
-from flyte_lite.errors import ConfigError, FlyteLiteError, TlsError
+from flyte_lite.errors import ConfigError, EndpointError, FlyteLiteError, TlsError
 
 if TYPE_CHECKING:
     from flyte_lite._clock import Clock, Deadline
@@ -147,6 +147,8 @@ def _failure(
 
 
 def _remedy_for_proxy(step: str, problem: FlyteLiteError, proxy: Optional[Proxy], config: Config) -> str:
+    if isinstance(problem, EndpointError):
+        return "Ask who runs it for a user and a password; for a server that is reached without it, set NO_PROXY."
     if step == "proxy":
         return (
             f"Ask who runs {proxy} to let you through to this server; or, if it is reached without a proxy, set "

@@ -84,8 +84,7 @@ class _Examination:
             finding = take(self._deadline())
         except Trouble as trouble:
             finding = Finding(step, "failed", trouble.text, trouble.remedy, cause=trouble.cause)
-            finding = self._reconsidered(finding)
-        return finding._replace(seconds=self._session.clock.monotonic() - started)
+        return self._reconsidered(finding._replace(seconds=self._session.clock.monotonic() - started))
 
     def _reconsidered(self, finding: Finding) -> Finding:
         return reconsidered(finding, self._channel, self._deadline()) if finding.failed else finding

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 def reconsidered(finding: Finding, channel: Channel, deadline: Deadline) -> Finding:
     """The same, unless the other scheme is seen to be what is spoken there."""
     origin = channel.origin
-    if origin.scheme == "https" and finding.step == "TLS" and _speaks_flyte(channel, deadline):
+    step, text = finding.step, finding.text
+    # A port that shows a certificate speaks TLS.
+    if origin.scheme == "https" and step == "TLS" and "certificate" not in text and _speaks_flyte(channel, deadline):
         remedy = "Write the endpoint with http://, or set admin.insecure (FLYTE_ADMIN_INSECURE=true, insecure=True)."
-        text = f"{finding.text}. Indeed, Flyte answers there by plain http"
-        return finding._replace(text=text, remedy=remedy, cause=Cause.TLS)
-    if origin.scheme == "http" and finding.step == "Connect" and _speaks_tls(channel, deadline):
+        return finding._replace(text=f"{text}. Indeed, Flyte answers there by plain http", remedy=remedy)
+    # Only where the text itself asks: a port may be silent for as long as it is waited for.
+    asks = step == "Connect" and ("TLS" in text or "https://" in text)
+    if origin.scheme == "http" and asks and _speaks_tls(channel, deadline):
         remedy = "Write the endpoint with https://, and take insecure (FLYTE_ADMIN_INSECURE, admin.insecure) away."
-        text = f"{origin.host}:{origin.port} speaks TLS, and the endpoint says plain http: {finding.text}"
+        text = f"{origin.host}:{origin.port} speaks TLS, and the endpoint says plain http: {text}"
         return finding._replace(text=text, remedy=remedy, cause=Cause.TLS)
     return finding
 

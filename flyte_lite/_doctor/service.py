@@ -189,7 +189,7 @@ def reads(session: Session, config: Config, deadline: Deadline) -> Finding:
             request.org = scope.org
         found = session.call(LIST_RUNS, request, deadline=deadline)
     except CallError as error:
-        raise _unreadable(error, session, config) from error
+        raise _unreadable(error, session, config, deadline) from error
     where = f"project {scope.project}, domain {scope.domain}" if scope.project and scope.domain else "the server"
     return Finding("read", "ok", f"{where}: {'a run was read' if found.runs else 'there are no runs yet'}")
 
@@ -212,16 +212,16 @@ def _check_domain(project: Any, name: str, domain: str) -> None:
         )
 
 
-def _unreadable(error: CallError, session: Session, config: Config) -> Trouble:
+def _unreadable(error: CallError, session: Session, config: Config, deadline: Deadline) -> Trouble:
     text = _message(error)
     scope, channel = session.scope, session.channel
     if isinstance(error, errors.UnauthenticatedError):
         if channel.credentials is None:
             remedy = f"The server wants to know who calls, and {_nothing_shown(channel, config)}. {_WHO_CALLS}"
-        elif not error.sent:
-            remedy = f"The server wants to know who calls. {_WHO_CALLS}"
-        else:
+        elif _shows(channel.credentials, deadline):
             remedy = f"The server does not take what it is shown. {_WHO_CALLS}"
+        else:
+            remedy = f"The server wants to know who calls. {_WHO_CALLS}"
         return Trouble(text, remedy, Cause.SIGN_IN)
     if isinstance(error, errors.NotFoundError):
         remedy = f"Is project {scope.project!r} right (FLYTE_TASK_PROJECT, task.project, project=), and may you see it?"
@@ -229,6 +229,13 @@ def _unreadable(error: CallError, session: Session, config: Config) -> Trouble:
     if isinstance(error, errors.PermissionDeniedError):
         return Trouble(text, "You are known, and may not read this: ask for the right to it.", Cause.READ)
     return Trouble(text, "It answers other questions: its operators find this one by its request id.", Cause.READ)
+
+
+def _shows(credentials: Credentials, deadline: Deadline) -> bool:
+    try:
+        return bool(credentials.headers(deadline))
+    except errors.FlyteLiteError:
+        return False  # nobody could sign in
 
 
 def _message(error: errors.FlyteLiteError) -> str:

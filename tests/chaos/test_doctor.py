@@ -315,7 +315,7 @@ def a_server_that_wants_credentials_and_gets_none(bench: Bench) -> None:
     bench.flyte(GetProject=refused("unauthenticated", 401), ListRuns=refused("unauthenticated", 401))
 
 
-@case(7, "read", "who calls", "nobody can sign in here", "FLYTE_API_KEY")
+@case(7, "read", "wants to know who calls", "nobody can sign in here", "FLYTE_API_KEY")
 def a_server_by_https_that_wants_credentials_and_gets_none(bench: Bench) -> None:
     bench.flyte("server", GetProject=refused("unauthenticated", 401), ListRuns=refused("unauthenticated", 401))
 
