@@ -24,7 +24,7 @@ def arguments_of(
     """
     settings = Config.load({}, {name: value for name, value in environ.items() if name != "FLYTE_API_KEY"})
     by_variable = {
-        name: getattr(settings, name)
+        name: list(value) if isinstance(value := getattr(settings, name), tuple) else value
         for name in ("auth_type", "command", "proxy_command")
         if settings.sources[name].startswith("environment variable")
     }

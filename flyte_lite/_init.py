@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from flyte_lite import _session
 from flyte_lite._client import Client
 from flyte_lite._session import UNSET, Timeout
 from flyte_lite.config import Config
+from flyte_lite.config._values import expanded
 from flyte_lite.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def init_from_config(
         ConfigError: There is no endpoint, or a file or a variable can't be read; the text names file, line and key.
     """
     if root_dir is not None and path_or_config is not None and not isinstance(path_or_config, Config):
-        path_or_config = Path(root_dir).expanduser() / path_or_config
+        path_or_config = expanded(root_dir) / path_or_config
     client = Client.from_config(
         path_or_config, org=org or None, project=project or None, domain=domain or None, timeout=timeout
     )

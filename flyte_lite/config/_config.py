@@ -175,6 +175,11 @@ class Config(NamedTuple):
         """
         values: dict[str, Any] = {}
         for name, given in arguments.items():
+            if name != "api_key" and name not in _KINDS:
+                from difflib import get_close_matches
+
+                near = get_close_matches(name, _KINDS, 1)
+                raise ConfigError(f"there is no setting {name}" + (f"; do you mean {near[0]}?" if near else ""))
             if name == "api_key" or given is None:
                 continue
             empty = given == "" and name in _NONE_BY_EMPTY

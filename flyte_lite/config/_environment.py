@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from flyte_lite.config._keys import SECRET_KEYS, Key
-from flyte_lite.config._values import value_of
+from flyte_lite.config._values import expanded, value_of
 from flyte_lite.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def secret_of(environ: Mapping[str, str], file: Optional[ConfigFile]) -> tuple[O
     if not path:
         return None, missing
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8")
+        text = expanded(path).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or "it is no text"
         raise ConfigError(f"the client's secret can't be read from {path}: {problem} (from {where})") from None

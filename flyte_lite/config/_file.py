@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
 from flyte_lite.config._keys import FOREIGN_KEYS, FOREIGN_SECTIONS, KEYS, SECRET_KEYS
+from flyte_lite.config._values import expanded
 from flyte_lite.errors import ConfigError, ConfigWarning
 
 _KNOWN = sorted(key.path for key in (*KEYS, *SECRET_KEYS))
@@ -64,7 +65,7 @@ def search(environ: Mapping[str, str]) -> Search:
     for variable in _VARIABLES:
         places.append(f"${variable}")
         if environ.get(variable):
-            return Search(Path(environ[variable]).expanduser(), f"environment variable {variable}", tuple(places))
+            return Search(expanded(environ[variable]), f"environment variable {variable}", tuple(places))
     home = _home(environ)
     for folder in (".union", ".flyte"):
         places.append(f"~/{folder}/config.yaml")
@@ -115,14 +116,15 @@ def read(path: Union[str, os.PathLike[str]], *, source: str = "", named: bool = 
     Raises:
         ConfigError: It is not there, can't be read, is no YAML, or is none of ours. The text says file and line.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     beside = f" (from {source})" if source else ""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise ConfigError(f"there is no file {path}{beside}", code="ConfigFileNotFoundError") from None
-    except OSError as error:
-        raise ConfigError(f"the file {path} can't be read: {error.strerror}{beside}") from None
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or "that is no path"
+        raise ConfigError(f"the file {path} can't be read: {problem}{beside}") from None
     whole, lines = _parsed(path, data)
     if not isinstance(whole, dict):
         raise ConfigError(f"{path}:1: this is no table of sections such as admin: and task:{beside}")

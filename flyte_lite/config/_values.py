@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Optional
+from pathlib import Path
+from typing import Any, Optional, Union
 
 from flyte_lite.errors import ConfigError
 
@@ -27,6 +28,14 @@ def value_of(kind: str, setting: str, given: Any, where: str) -> Any:
     if given is None or (isinstance(given, (str, list, tuple, dict)) and not given):
         return None
     return _READERS[kind](setting, given, where)
+
+
+def expanded(path: Union[str, os.PathLike[str]]) -> Path:
+    """The path with `~` as the user's home; as it is where nobody knows that."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def _text(setting: str, given: Any, where: str) -> str:

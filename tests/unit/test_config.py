@@ -189,6 +189,13 @@ def test_an_endpoint_that_is_no_text_says_what_it_is(endpoint: Any) -> None:
         Config.load({"endpoint": endpoint}, {}).server()
 
 
+def test_a_setting_that_there_is_none_of() -> None:
+    with pytest.raises(ConfigError, match="there is no setting endpont; do you mean endpoint"):
+        Config.load({"endpont": "h"}, {})
+    with pytest.raises(ConfigError, match=r"there is no setting xyz$"):
+        Config().given({"xyz": None})
+
+
 def test_a_missing_endpoint_says_where_to_set_it() -> None:
     with pytest.raises(ConfigError, match="FLYTE_ADMIN_ENDPOINT"):
         Config().server()

@@ -179,6 +179,10 @@ def test_files_that_are_not_there_or_closed_say_who_names_them(folder: Path) -> 
         auto(UCTL_CONFIG="nowhere.yaml")
     with pytest.raises(ConfigError, match=r"can't be read: Is a directory"):
         auto(folder)
+    with pytest.raises(ConfigError, match=r"there is no file ~nobody-of-that-name/c\.yaml"):
+        auto("~nobody-of-that-name/c.yaml")
+    with pytest.raises(ConfigError, match="that is no path"):
+        auto("a\0b")
     with pytest.raises(ConfigError, match="config_file is int; give a path"):
         flyte_lite.config.auto(5)  # type: ignore[arg-type]
 

@@ -202,7 +202,7 @@ IN_CLUSTER: list[tuple[dict[str, Any], dict[str, str], dict[str, Any]]] = [
             "FLYTE_AUTH_COMMAND": "mint it",
             "_U_EP_OVERRIDE": "x",
         },
-        {"insecure": False, "auth_type": "ExternalCommand", "command": ("mint", "it"), "endpoint": "x"},
+        {"insecure": False, "auth_type": "ExternalCommand", "command": ["mint", "it"], "endpoint": "x"},
     ),
 ]
 

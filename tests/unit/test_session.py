@@ -11,7 +11,7 @@ from flyte_lite._clock import Cancel
 from flyte_lite._rpc.method import Method
 from flyte_lite._session import Route, Session, connect
 from flyte_lite.config import Config
-from flyte_lite.errors import CanceledError, Code, InternalError, UnavailableError
+from flyte_lite.errors import CanceledError, Code, ConfigError, InternalError, UnavailableError
 from flyte_lite.idl.flyteidl2.cluster import payload_pb2
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
 from flyte_lite.remote import Run
@@ -147,3 +147,22 @@ def test_a_run_without_a_name_is_refused_before_anything_is_sent(channel: FakeCh
 )
 def test_the_console_is_where_the_server_is(endpoint: str, console: str) -> None:
     assert connect(Config(endpoint=endpoint)).console == console
+
+
+@pytest.mark.parametrize(
+    ("said", "console"),
+    [
+        ("https://console.example.com/", "https://console.example.com"),
+        ("dns:///console.example.com", "https://console.example.com"),
+        ("http://localhost:8090", "http://localhost:8090"),
+        ("http://[::1]:8080/base/", "http://[::1]:8080/base"),
+    ],
+)
+def test_a_console_that_is_set_is_taken(said: str, console: str) -> None:
+    assert connect(Config(endpoint="https://flyte.example.com", console_endpoint=said)).console == console
+
+
+def test_a_console_that_is_no_address_says_who_set_it() -> None:
+    config = Config.load({"endpoint": "h"}, {"FLYTE_CONSOLE_ENDPOINT": "a b"})
+    with pytest.raises(ConfigError, match=r"console_endpoint: .*\(from environment variable FLYTE_CONSOLE_ENDPOINT\)"):
+        connect(config)
