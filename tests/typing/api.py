@@ -47,6 +47,22 @@ def front() -> None:
         assert_type(other.with_runcontext(name="r", labels={"a": "b"}), RunContext)
 
 
+def settings() -> None:
+    found = flyte.config.auto("config.yaml")
+    assert_type(found, flyte.config.Config)
+    assert_type(found.explain(), str)
+    assert_type(found.settings(), tuple[flyte.config.Setting, ...])
+    assert_type(found.platform.replace(endpoint="h"), flyte.config.PlatformConfig)
+    assert_type(found.with_params(task=flyte.config.TaskConfig(project="p")), flyte.config.Config)
+    assert_type(Client.from_config(found, project="p"), Client)
+    assert_type(Client("h", config=Path("config.yaml")).config, flyte.config.Config)
+    assert_type(flyte.init_from_config(Path("config.yaml"), project="p"), Client)
+    assert_type(flyte.init_from_config(found), Client)
+    assert_type(flyte.init_from_api_key("key"), Client)
+    assert_type(flyte.init_passthrough("h"), dict[str, Any])
+    assert_type(flyte.init_in_cluster(), dict[str, Any])
+
+
 def channels() -> None:
     options = [("grpc.max_receive_message_length", 1000)]
     with flyte.remote.create_channel(
