@@ -211,7 +211,7 @@ def nginx(box: Devbox, nobody: str, silent: str, tmp_path_factory: pytest.TempPa
                 silent=silent,
             )
         )
-        return [found, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "conf")]
+        return [found, "-p", str(folder), "-c", str(folder / "conf")]
 
     with running(command) as port:
         yield Nginx(f"{HERE}:{port}", f"{HERE}:{secure}")
