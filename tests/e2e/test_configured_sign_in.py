@@ -15,6 +15,7 @@ import flyte_lite
 from flyte_lite import Client, _session, errors
 from flyte_lite._rpc.method import Method
 from flyte_lite.idl.flyteidl2.project import project_service_pb2
+from flyte_lite.remote import auth_metadata
 
 AUTHORITY = str(CERTIFICATES / "authority.pem")
 
@@ -31,6 +32,8 @@ def nobody_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     yield
+    if _session.has_default():
+        _session.current().channel.transport.close()
     _session.set_default(None)
 
 
@@ -83,6 +86,14 @@ def by_a_file(issuer: Issuer, _: Any) -> Client:
     return flyte_lite.init_from_config()
 
 
+def by_a_file_that_is_named(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Client:
+    by_a_file(issuer, monkeypatch)
+    Path("config.yaml").rename("other.yaml")
+    client = Client.from_config("other.yaml")
+    assert "other.yaml:2 (admin.endpoint)" in client.config.explain()
+    return Client.from_config(flyte_lite.config.auto("other.yaml"))
+
+
 def by_a_command(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Client:
     token = Client(
         issuer.url, ca_cert_file_path=AUTHORITY, client_id=CLIENT_ID, client_credentials_secret=CLIENT_SECRET
@@ -93,7 +104,9 @@ def by_a_command(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Client:
     return Client(issuer.url, ca_cert_file_path=AUTHORITY)
 
 
-@pytest.mark.parametrize("make", [by_arguments, by_init, by_variables, by_a_file, by_a_command])
+@pytest.mark.parametrize(
+    "make", [by_arguments, by_init, by_variables, by_a_file, by_a_file_that_is_named, by_a_command]
+)
 def test_a_program_signs_in(
     make: Callable[[Issuer, Any], Client], issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +124,33 @@ def test_a_key_signs_in_to_its_own_server(issuer: Issuer) -> None:
     call(client)
 
     assert client._session.scope == ("acme", "p", "d")
+
+
+def test_headers_are_passed_through(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    call(by_arguments(issuer, None))
+    monkeypatch.setenv("FLYTE_ADMIN_CACERTFILEPATH", AUTHORITY)
+    assert flyte_lite.init_passthrough(issuer.url) == {"endpoint": issuer.url, "insecure": False}
+    session = _session.current()
+
+    with auth_metadata(("authorization", f"Bearer {issuer.issued[-1]}")):
+        session.call(GET_PROJECT, project_service_pb2.GetProjectRequest(id="flytesnacks"))
+    with pytest.raises(errors.UnauthenticatedError):
+        session.call(GET_PROJECT, project_service_pb2.GetProjectRequest(id="flytesnacks"))
+    assert len(issuer.to("/token")) == 1
+
+
+def test_a_container_signs_in_by_what_it_was_given(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer.clients["app"] = CLIENT_SECRET
+    key = base64.b64encode(f"{issuer.url}:app:{CLIENT_SECRET}:acme".encode()).decode()
+    monkeypatch.setenv("FLYTE_ADMIN_CACERTFILEPATH", AUTHORITY)
+    monkeypatch.setenv("EAGER_API_KEY", key)
+    monkeypatch.setenv("FLYTE_INTERNAL_EXECUTION_PROJECT", "p")
+
+    assert flyte_lite.init_in_cluster(domain="d") == {"insecure": False, "api_key": key}
+
+    session = _session.current()
+    session.call(GET_PROJECT, project_service_pb2.GetProjectRequest(id="flytesnacks"))
+    assert session.scope == ("acme", "p", "d")
 
 
 @pytest.mark.parametrize("arguments", [{}, {"auth_type": "Pkce"}, {"auth_type": "DeviceFlow"}, {"headless": True}])
