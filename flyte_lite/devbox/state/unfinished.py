@@ -39,11 +39,11 @@ def unfinished_children(database: Database, key: ActionKey) -> list[ActionKey]:
 def depth(database: Database, key: ActionKey) -> int:
     """How many actions stand above one in its run; 0 for a root."""
     above = database.one(
-        "WITH RECURSIVE above (name, parent, height) AS (SELECT name, parent, 0 FROM action WHERE project = ?1"
-        " AND domain = ?2 AND run = ?3 AND name = ?4 UNION SELECT action.name, action.parent, height + 1 FROM action,"
-        " above WHERE action.project = ?1 AND action.domain = ?2 AND action.run = ?3 AND action.name = above.parent"
+        "WITH RECURSIVE above (name, parent, height) AS (SELECT name, parent, 0 FROM action WHERE project = ?"
+        " AND domain = ? AND run = ? AND name = ? UNION SELECT action.name, action.parent, height + 1 FROM action,"
+        " above WHERE action.project = ? AND action.domain = ? AND action.run = ? AND action.name = above.parent"
         " AND height < 1000) SELECT MAX(height) FROM above",
-        key,
+        (*key, *key[:3]),
     )
     return 0 if above is None else above[0] or 0
 
