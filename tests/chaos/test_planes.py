@@ -81,8 +81,11 @@ def all_of_it(planes: Planes, **arguments: Any) -> str:
     """Ask each of them once."""
     who = {"auth_type": "ClientSecret", "client_id": "me", "client_credentials_secret": "s3cret"}
     place = {"project": "p", "domain": "d"}
-    with Client(planes.control.url, **place, **who, **arguments) as client:
-        return client.runs.get("r").get_report()
+    try:
+        with Client(planes.control.url, **place, **who, **arguments) as client:
+            return client.runs.get("r").get_report()
+    finally:
+        arguments.get("http_session", requests.Session()).close()  # its owner's task
 
 
 def session_of(verify: Any = AUTHORITY, proxies: Optional[Mapping[str, str]] = None) -> requests.Session:
