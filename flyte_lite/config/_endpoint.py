@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from typing import NamedTuple, Optional
+from urllib.parse import SplitResult, urlsplit
 
 from flyte_lite.errors import ConfigError
 
@@ -46,11 +46,10 @@ class Endpoint(NamedTuple):
             scheme, rest = "", rest.lstrip("/")
         elif scheme.lower() not in ("http", "https"):
             raise ConfigError(f"{wanted}; {scheme}:// is not known")
-        try:
-            parts = urlsplit(f"//{rest}")
-            port, host = parts.port, parts.hostname
-        except ValueError as error:
-            raise ConfigError(f"{wanted} ({error})") from error
+        taken = _taken_apart(rest)
+        if taken is None:
+            raise ConfigError(wanted)
+        parts, host, port = taken
         # `http:/host` would read as a host called http.
         if host in ("http", "https", "dns") and parts.port is None and ":" in parts.netloc:
             raise ConfigError(wanted)
@@ -74,8 +73,22 @@ class Endpoint(NamedTuple):
         return ""
 
 
+def _taken_apart(rest: str) -> Optional[tuple[SplitResult, Optional[str], Optional[int]]]:
+    # The parser's own error is not passed on: it quotes what may be a password, or the rest of an API key.
+    try:
+        parts = urlsplit(f"//{rest}")
+        return parts, parts.hostname, parts.port
+    except ValueError:
+        return None
+
+
 def shown_address(text: str) -> str:
     """What of an address may stand in a text: no userinfo, no query, and little of what may be a key."""
     # A key or a password may have been pasted where an address belongs.
     text = text.rpartition("@")[2].partition("?")[0].partition("#")[0]
+    scheme, separator, rest = text.rpartition("://")
+    bracketed, bracket, after = rest.partition("/")[0].rpartition("]")
+    if after.count(":") > 1 and not all(char in "0123456789abcdefABCDEF:." for char in after):
+        # Host, client id and secret: what an API key says, unpacked.
+        text = f"{scheme}{separator}{bracketed}{bracket}{after.partition(':')[0]}:..."
     return text[:80] if len(text) < 40 or "." in text or "://" in text else f"{text[:4]}..."

@@ -122,5 +122,8 @@ def _without_password(url: str) -> str:
         host = place.netloc.rpartition("@")
     except ValueError:
         return MASKED
+    if "@" in url and not host[1]:
+        # A password with / or # in it, which is not written as %2F or %23, ends the host for a parser.
+        return MASKED
     scheme = f"{place.scheme}://" if place.scheme else ""
     return f"{scheme}{f'{MASKED}@' if host[1] else ''}{host[2]}"

@@ -232,7 +232,14 @@ def test_proxies(user: str, hearing: Hearing, monkeypatch: pytest.MonkeyPatch) -
                     else:
                         hearing.lists_in_vain(client)
                     hearing.listen(client)
-    for bad in (f"http://{whose}@host:port", f"{PROXY}://x", f"http://{whose}@127.0.0.1:1", f"ftp://{whose}@h:1"):
+    slash = f"http://{whose}/x@127.0.0.1:1"
+    for bad in (
+        f"http://{whose}@host:port",
+        slash,
+        f"{PROXY}://x",
+        f"http://{whose}@127.0.0.1:1",
+        f"ftp://{whose}@h:1",
+    ):
         monkeypatch.setenv("HTTPS_PROXY", bad)
         with flyte_lite.Client("https://127.0.0.1:1", project="p", domain="d", rpc_retries=0, timeout=2.0) as client:
             hearing.lists_in_vain(client)
@@ -248,6 +255,9 @@ ENDPOINTS = [
     f"https://flyte.test/#{USERINFO}",
     API_KEY,
     f"{API_KEY}/",
+    f"flyte.test:app:{USERINFO}:org",
+    f"https://[::1]:8080:app:{USERINFO}:None",
+    f"http://user:{USERINFO}/more@flyte.test",
     f"ftp://user:{USERINFO}@flyte.test",
 ]
 

@@ -212,3 +212,30 @@ def test_a_bad_endpoint_says_where_it_came_from() -> None:
 def test_insecure_decides_where_the_endpoint_does_not() -> None:
     assert Config(endpoint="h", insecure=True).server().scheme == "http"
     assert Config(endpoint="https://h", insecure=True).server().scheme == "https"
+
+
+@pytest.mark.parametrize("url", ["http://me:hid/den@proxy:3128", "me:hid#den@proxy", "http://me:hid?den@proxy:1"])
+def test_of_a_proxy_with_an_unquoted_password_nothing_is_shown(url: str) -> None:
+    config = Config.load({"http_proxy_url": url}, {})
+
+    assert "hid" not in repr(config) + config.explain()
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("flyte.example:app:hidden:org", "'flyte.example:...'"),
+        ("https://[::1]:8080:app:hidden:None", "'https://[::1]:...'"),
+        ("http://me:hid/den@flyte.example", "'flyte.example'"),
+    ],
+)
+def test_of_an_endpoint_with_more_than_an_address_little_is_shown(text: str, seen: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config.load({"endpoint": text}, {}).server()
+
+    assert str(caught.value).startswith(f"endpoint {seen} is not an address")
+    assert "hid" not in str(caught.value)
+    # Nor does the parser's own error, which quotes it, stay with it.
+    inner = caught.value.__context__
+    assert isinstance(inner, ConfigError)
+    assert inner.__context__ is None
