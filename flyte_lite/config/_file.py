@@ -162,8 +162,9 @@ def _parsed(path: Path, data: bytes) -> tuple[Any, dict[tuple[Any, ...], int]]:
         loader = yaml.SafeLoader(data)
         node = loader.get_single_node()
         whole = {} if node is None else loader.construct_document(node)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        refusal = _refusal(path, error)
+    # PyYAML's own readers of what a tag says, such as `!!int ""`, fail with whatever they stumble over.
+    except (yaml.YAMLError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
+        refusal = _refusal(path, error, data)
     finally:
         if loader is not None:
             loader.dispose()
@@ -179,14 +180,21 @@ def _parsed(path: Path, data: bytes) -> tuple[Any, dict[tuple[Any, ...], int]]:
     return ({} if whole is None else whole), lines
 
 
-def _refusal(path: Path, error: Exception) -> ConfigError:
+def _refusal(path: Path, error: Exception, data: bytes) -> ConfigError:
     # PyYAML's own text quotes the line, which may have a secret in it.
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     place = f"{path}:{mark.line + 1}, column {mark.column + 1}" if mark else str(path)
-    problem = getattr(error, "problem", None) or "it can't be read"
+    problem = getattr(error, "problem", None) or ""
+    if problem == "but found another document":
+        problem = "a second document begins here, and one is read"
     # A character that is named, an anchor or a tag may be a part of it, too.
     problem = problem.partition(", but found")[0].partition("'")[0].partition('"')[0].strip()
-    return ConfigError(f"{place}: this is no YAML: {problem or 'something unexpected'}")
+    try:
+        data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8")
+    except UnicodeDecodeError as wrong:
+        place = f"{path}:{data.count(bytes([10]), 0, wrong.start) + 1}"
+        problem = "it is not UTF-8; save it so"
+    return ConfigError(f"{place}: this is no YAML: {problem or 'there is something in it that it can not have'}")
 
 
 def _warn_of_unknown(

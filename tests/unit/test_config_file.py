@@ -130,7 +130,10 @@ WRONG = [
     ("admin:\n  endpoint: h\n bad\n", r"c\.yaml:3, column 2: this is no YAML: expected <block end>$"),
     ("admin: [\n", r"c\.yaml:2, column 1: this is no YAML"),
     ("admin:\n\tendpoint: h\n", r"c\.yaml:2, column 1: this is no YAML"),
-    ("a: 1\n---\nb: 1\n", r"c\.yaml:2, column 1: this is no YAML"),
+    ("a: 1\n---\nb: 1\n", r"c\.yaml:2, column 1: this is no YAML: a second document begins here"),
+    ('admin:\n  insecure: !!int ""\n', r"c\.yaml: this is no YAML: there is something in it that it can not have$"),
+    ("admin:\n  insecure: !!bool maybe\n", r"c\.yaml: this is no YAML"),
+    ("admin:\n  endpoint: !!timestamp tomorrow\n", r"c\.yaml: this is no YAML"),
     ("- admin\n", r"c\.yaml:1: this is no table of sections"),
     ("admin\n", r"c\.yaml:1: this is no table of sections"),
     ("task: {}\n\nadmin: h\n", r"c\.yaml:3: admin is no table; write its keys below it"),
@@ -166,8 +169,8 @@ def test_no_content_of_a_wrong_file_is_shown(text: str, folder: Path) -> None:
 
 
 def test_a_file_in_another_encoding_is_named(folder: Path) -> None:
-    (folder / "c.yaml").write_bytes(b"task: {org: \xff\xfe}")
-    with pytest.raises(ConfigError, match=r"c\.yaml: this is no YAML"):
+    (folder / "c.yaml").write_bytes(b"task:\n  org: \xff\xfe\n")
+    with pytest.raises(ConfigError, match=r"c\.yaml:2: this is no YAML: it is not UTF-8; save it so$"):
         auto(folder / "c.yaml")
 
 
