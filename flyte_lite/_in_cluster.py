@@ -8,6 +8,9 @@ from typing import Any, Optional
 from flyte_lite.config import Config
 from flyte_lite.errors import ConfigError
 
+SAID_BY_VARIABLES = ("auth_type", "command", "proxy_command")
+"""What a client finds in its environment by itself, where it is not for servers that are spoken to by plain http."""
+
 _USUAL = "host.docker.internal:8090"
 # Under these names and in this order the official function gives them back.
 _RETURNED = ["endpoint", "insecure", "ca_cert_file_path", "insecure_skip_verify", "client_id"]
@@ -17,7 +20,7 @@ _RETURNED += ["client_credentials_secret", "scopes", "auth_type", "command", "pr
 def arguments_of(
     api_key: Optional[str], endpoint: Optional[str], insecure: bool, environ: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Arguments of `Client`, where no file is named.
+    """Where no file is named: arguments of `Client`, and `SAID_BY_VARIABLES`.
 
     Raises:
         ConfigError: A command is wanted and none is there, or a variable can't be read.
@@ -25,7 +28,7 @@ def arguments_of(
     settings = Config.load({}, {name: value for name, value in environ.items() if name != "FLYTE_API_KEY"})
     by_variable = {
         name: list(value) if isinstance(value := getattr(settings, name), tuple) else value
-        for name in ("auth_type", "command", "proxy_command")
+        for name in SAID_BY_VARIABLES
         if settings.sources[name].startswith("environment variable")
     }
     kind = by_variable.get("auth_type")

@@ -307,7 +307,7 @@ def init_in_cluster(
     Raises:
         ConfigError: A file, a key or a variable can't be read.
     """
-    from flyte_lite._in_cluster import arguments_of, returned_of
+    from flyte_lite._in_cluster import SAID_BY_VARIABLES, arguments_of, returned_of
 
     where: dict[str, Any] = {
         "org": org or os.environ.get("_U_ORG_NAME"),
@@ -319,7 +319,8 @@ def init_in_cluster(
         client = _default(Client(endpoint, config=file, insecure=insecure or None, headless=True, **where))
         return returned_of(client.config, os.environ)
     arguments = arguments_of(api_key, endpoint, insecure, os.environ)
-    _default(Client(**arguments, headless=True, disable_keyring=True, **where))
+    own = {name: value for name, value in arguments.items() if name not in SAID_BY_VARIABLES}
+    _default(Client(**own, headless=True, disable_keyring=True, **where))
     return arguments
 
 

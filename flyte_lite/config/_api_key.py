@@ -60,9 +60,14 @@ def check_same_server(keys: str, given: str) -> None:
         given: What somebody says beside it; a scheme or a port that is left out is the key's.
 
     Raises:
-        ConfigError: It is another server.
+        ConfigError: It is another server, or what the key says would send its secret in clear, and what is given not.
     """
     named, own = Endpoint.parse(given), Endpoint.parse(keys)
+    schemes = [text.strip().partition("://")[0].lower() for text in (given, keys)]
+    if schemes == ["https", "http"]:
+        raise ConfigError(
+            f"the API key wants {own.host} spoken to by plain http, and the endpoint says https; give one of them"
+        )
     if named.host != own.host or ("://" in given and named.port != own.port):
         raise ConfigError(f"the API key is for {own.host}, and the endpoint is {named.host}; give one of them")
 

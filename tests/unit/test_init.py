@@ -220,6 +220,23 @@ def test_a_container_is_told_to_call_a_command_and_not_which() -> None:
     assert caught.value.code == "MissingExternalCommand"
 
 
+@pytest.mark.parametrize(("endpoint", "shown"), [("docker:8090", False), ("x.flyte.example", True)])
+def test_a_container_shows_nothing_of_its_variables_in_clear(
+    endpoint: str, shown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_U_EP_OVERRIDE", endpoint)
+    monkeypatch.setenv("FLYTE_AUTH_TYPE", "ExternalCommand")
+    monkeypatch.setenv("FLYTE_AUTH_COMMAND", "mint it")
+
+    assert flyte_lite.init_in_cluster() == {
+        "insecure": not shown,
+        "auth_type": "ExternalCommand",
+        "command": ["mint", "it"],
+        "endpoint": endpoint,
+    }
+    assert (who() is not None) is shown
+
+
 def test_in_a_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("yaml")
     for name, value in {
@@ -329,3 +346,15 @@ def test_the_root_logger_is_replaced_only_if_that_is_asked_for() -> None:
 def test_what_is_no_level_or_format(level: Any, form: Any, said: str) -> None:
     with pytest.raises(errors.ConfigError, match=said):
         show_log(level, form, False)
+
+
+def test_a_key_that_says_http_does_not_undo_https() -> None:
+    key = api_key(f"http://acme.flyte.example:8089:me:{PLANTED}:acme")
+    assert Config.load({"api_key": key, "endpoint": "http://acme.flyte.example:8089"}, {}).server().scheme == "http"
+    for make in (
+        lambda: Config.load({"api_key": key, "endpoint": "https://acme.flyte.example:8089"}, {}),
+        lambda: Config.load({"api_key": key}, {}).given({"endpoint": "https://acme.flyte.example:8089"}),
+    ):
+        with pytest.raises(errors.ConfigError, match="by plain http, and the endpoint says https") as caught:
+            make()
+        assert PLANTED not in str(caught.value)
