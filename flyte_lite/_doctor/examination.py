@@ -84,6 +84,10 @@ class _Examination:
             finding = take(self._deadline())
         except Trouble as trouble:
             finding = Finding(step, "failed", trouble.text, trouble.remedy, cause=trouble.cause)
+        except ConfigError as error:
+            # Of a way that is gone here for the first time, such as a proxy for the object store alone.
+            remedy = "Mend that setting, or take it away."
+            finding = Finding(step, "failed", error.message, remedy, cause=Cause.CONFIGURATION)
         return self._reconsidered(finding._replace(seconds=self._session.clock.monotonic() - started))
 
     def _reconsidered(self, finding: Finding) -> Finding:

@@ -215,10 +215,14 @@ def _check_domain(project: Any, name: str, domain: str) -> None:
 def _unreadable(error: CallError, session: Session, config: Config, deadline: Deadline) -> Trouble:
     text = _message(error)
     scope, channel = session.scope, session.channel
+    if isinstance(error, errors.CallTimeoutError) and error.message.startswith("nobody "):
+        remedy = f"Sign in while it waits, and give it longer with --timeout; without a person: {_WHO_CALLS}"
+        return Trouble(text, remedy, Cause.SIGN_IN)
     if isinstance(error, errors.UnauthenticatedError):
         if channel.credentials is None:
             remedy = f"The server wants to know who calls, and {_nothing_shown(channel, config)}. {_WHO_CALLS}"
-        elif _shows(channel.credentials, deadline):
+        # Not where a sign-in failed: that would ask a person once more.
+        elif _is_flytes(error) and _shows(channel.credentials, deadline):
             remedy = f"The server does not take what it is shown. {_WHO_CALLS}"
         else:
             remedy = f"The server wants to know who calls. {_WHO_CALLS}"

@@ -371,6 +371,12 @@ def a_signature_that_the_store_refuses(bench: Bench) -> None:
     server.answers["CreateUploadLocation"] = FlyteServer.upload_to(f"{server.url}/store?X-Sig={SECRET}")
 
 
+@case(2, "upload", "the proxy in HTTP_PROXY can't be used", "Mend that setting")
+def a_proxy_to_the_object_store_that_is_no_address(bench: Bench) -> None:
+    bench.flyte("server", CreateUploadLocation=FlyteServer.upload_to("http://127.0.0.1:1/store"))
+    bench.set(HTTP_PROXY=f"http://user:{SECRET}@host:port")
+
+
 def doctor(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any], str]:
     """The status, what a program reads, and what a person reads."""
     capsys.readouterr()
@@ -524,3 +530,37 @@ def test_words_win_over_variables_and_no_key_goes_to_another_server(
     assert status == 0, capsys.readouterr().out
     assert [request.target for request in server.requests if "token" in request.target] == []
     assert "domain production" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("authorization_pending", ("nobody entered the device code", "--timeout")),
+        ("access_denied", ("declined", "FLYTE_API_KEY")),
+    ],
+)
+def test_a_person_is_asked_once(
+    said: str, told: tuple[str, ...], bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def device(request: Any) -> bytes:
+        fields = {"device_code": "the-code", "user_code": "u", "verification_uri": "https://idp.test", "expires_in": 9}
+        return answer(json.dumps({**fields, "interval": 0.1}).encode(), headers="Content-Type: application/json\r\n")
+
+    no = refused("unauthenticated", 401)
+    refusal = answer(
+        json.dumps({"error": said}).encode(), status="400 Bad Request", headers="Content-Type: application/json\r\n"
+    )
+    server = bench.flyte("server", GetProject=no, ListRuns=no, device=device, token=refusal)
+    found = auth_service_pb2.GetOAuth2MetadataResponse(
+        token_endpoint=f"{server.url}/token", device_authorization_endpoint=f"{server.url}/device"
+    )
+    known = auth_service_pb2.GetPublicClientConfigResponse(client_id="app", scopes=["all"])
+    server.answers.update(GetOAuth2Metadata=message(found), GetPublicClientConfig=message(known))
+    bench.set(FLYTE_AUTH_TYPE="DeviceFlow", CI="")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+    status = main(["doctor", "--timeout", "1"])
+
+    out, err = capsys.readouterr()
+    assert (status, err.count("https://idp.test")) == (7, 1), out
+    assert [part for part in told if part not in " ".join(out.split())] == [], out
