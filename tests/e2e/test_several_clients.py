@@ -112,7 +112,7 @@ def used(thing: Any, name: str) -> int:
         and not isinstance(inspect.getattr_static(thing, each), (classmethod, staticmethod))
     ]
     for member in members:
-        with contextlib.suppress(FlyteLiteError, FileExistsError, IndexError, StopIteration):
+        with contextlib.suppress(FlyteLiteError, FileExistsError, IndexError, KeyError, StopIteration):
             value = getattr(thing, member)
             count += 1
             if callable(value) and not inspect.isclass(value) and not needs_arguments(value):
