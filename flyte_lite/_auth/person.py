@@ -18,7 +18,12 @@ _HELP = (
 
 def _on_terminal() -> bool:
     # A notebook's kernel has no terminal, and somebody who reads what it prints.
-    return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
+    if "ipykernel" in sys.modules:
+        return True
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):
+        return False  # none at all, what a program has put in its place, or closed
 
 
 def _browse(url: str) -> bool:
@@ -70,7 +75,7 @@ class Person:
     def absence(self) -> str:
         """Why nobody can answer; "" if somebody can."""
         if self._asked is not None:
-            return "" if self._asked else "interactive=False"
+            return "" if self._asked else "headless=True, or interactive=False"
         if self._environ.get("AWS_LAMBDA_FUNCTION_NAME"):
             return "this is AWS Lambda"
         if self._environ.get("CI", "").lower() not in ("", "0", "false", "no"):

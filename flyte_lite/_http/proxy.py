@@ -171,7 +171,7 @@ def _bypassed(origin: Origin, no_proxy: str) -> bool:
             if ipaddress.ip_address(host) in ipaddress.ip_network(entry.strip("[]"), strict=False):
                 return True
         name, separator, port = entry.rpartition(":")
-        if not separator or not port.isdigit() or (":" in name and "]" not in name):
+        if not separator or not port.isdecimal() or (":" in name and "]" not in name):
             name, port = entry, ""
         name = name.strip("[]").lstrip("*").lstrip(".").rstrip(".")
         if port and int(port) != origin.port:

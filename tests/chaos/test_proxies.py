@@ -186,6 +186,7 @@ def test_a_proxy_that_is_no_address_names_its_variable_and_hides_its_password(va
         ("fd00::/8", "fd00::7", True),
         (",, ,", "flyte.example.com", False),
         (".", "flyte.example.com", False),
+        ("example.com:²", "flyte.example.com", False),
         ("localhost 127.0.0.1", "127.0.0.1", True),
     ],
 )

@@ -158,7 +158,8 @@ def test_nobody_is_asked_where_nobody_can_answer(arguments: Any, issuer: Issuer)
     client = Client(issuer.url, project="p", domain="d", ca_cert_file_path=AUTHORITY, **arguments)
     with pytest.raises(errors.UnauthenticatedError) as caught:
         call(client)
-    reason = "interactive=False" if arguments.get("headless") else "the environment variable CI is set"
+    said = "headless=True, or interactive=False"
+    reason = said if arguments.get("headless") else "the environment variable CI is set"
     assert f"nobody can sign in here ({reason}). Give init(), Client()" in str(caught.value)
     assert "FLYTE_API_KEY" in str(caught.value)
     # It was asked without a token first, and the flow that is named waited for its refusal.

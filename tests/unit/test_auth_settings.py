@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import io
+import sys
 import traceback
 from typing import Any, Optional
 
@@ -95,8 +97,18 @@ ABSENCES: list[tuple[Optional[bool], dict[str, str], bool, str]] = [
     (None, {"CI": ""}, True, ""),
     (None, {"AWS_LAMBDA_FUNCTION_NAME": "f"}, True, "this is AWS Lambda"),
     (True, {"CI": "true", "AWS_LAMBDA_FUNCTION_NAME": "f"}, False, ""),
-    (False, {}, True, "interactive=False"),
+    (False, {}, True, "headless=True, or interactive=False"),
 ]
+
+
+@pytest.mark.parametrize("stderr", [None, object(), "closed"])
+def test_nobody_reads_what_is_no_stream(stderr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if stderr == "closed":
+        stderr = io.StringIO()
+        stderr.close()
+    monkeypatch.setattr(sys, "stderr", stderr)
+
+    assert Person(None, {}).absence() == "stderr is no terminal"
 
 
 @pytest.mark.parametrize(("asked", "environ", "terminal", "absence"), ABSENCES)
