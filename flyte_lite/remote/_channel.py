@@ -132,7 +132,10 @@ def create_channel(
         ssl_credentials,
         *(given.get(name) for name in ("root_certificates", "certificate_chain", "private_key")),
     )
-    transport = _transport(server, config, tls, http_session, _proxies(given, grpc), grpc)
+    theirs = _proxies(given, grpc)
+    if theirs is None and http_session is None:
+        theirs = proxies_of(config)
+    transport = _transport(server, config, tls, http_session, theirs, grpc)
     who = sign_in(key, given, proxy_command)
     origin = Origin(server.scheme, server.host, server.port)
     knows = _knows_sign_in(given.get("auth_endpoint"), server, who.kind())

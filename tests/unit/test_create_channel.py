@@ -362,6 +362,21 @@ def test_a_proxy_that_is_named_is_the_only_one(
     assert ("" if found is None else found.source, "" if found is None else found.url) == proxy
 
 
+def test_a_proxy_of_the_settings_is_nearer_than_that_of_all_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://env:1")
+    monkeypatch.setenv("FLYTE_ADMIN_HTTPPROXYURL", "http://ours:2")
+
+    def of(**keywords: Any) -> Any:
+        channel = create_channel("flyte.example", **keywords)
+        return channel.transport.proxy(channel.origin)
+
+    assert of().url == "http://ours:2"
+    assert of(http_proxy_url="http://mine:3").url == "http://mine:3"
+    assert of(proxies={}) is None
+    # A session has its own.
+    assert isinstance(create_channel("flyte.example", http_session=requests.Session()).transport, SessionTransport)
+
+
 def test_a_session_of_the_callers_is_used_as_it_is() -> None:
     session = requests.Session()
     channel = create_channel("flyte.example", http_session=session)
