@@ -184,7 +184,7 @@ def init_from_config(
     Raises:
         ConfigError: There is no endpoint, or a file or a variable can't be read; the text names file, line and key.
     """
-    if root_dir is not None and path_or_config is not None and not isinstance(path_or_config, Config):
+    if root_dir is not None and isinstance(path_or_config, (str, os.PathLike)):
         path_or_config = expanded(root_dir) / path_or_config
     client = Client.from_config(
         path_or_config, org=org or None, project=project or None, domain=domain or None, timeout=timeout

@@ -119,7 +119,7 @@ class TlsPolicy(NamedTuple):
                 context.load_verify_locations(capath=path)
             else:
                 context.load_verify_locations(cafile=path)
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ValueError) as error:
             raise ConfigError(f"the CA certificates at {path} (from {origin}) can't be loaded: {error}") from error
 
     def _trusted(self, environ: Mapping[str, str]) -> Optional[tuple[str, str]]:

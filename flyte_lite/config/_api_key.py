@@ -76,7 +76,7 @@ def _decoded(text: str) -> Optional[str]:
     try:
         packed = "".join(text.split()).rstrip("=").replace("-", "+").replace("_", "/")
         return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True).decode()
-    except (AttributeError, ValueError):
+    except (AttributeError, TypeError, ValueError):
         return None
 
 

@@ -16,6 +16,7 @@ import pytest
 
 import flyte_lite
 from flyte_lite import Client, _session, errors
+from flyte_lite._http.tls import TlsPolicy
 from flyte_lite._in_cluster import arguments_of
 from flyte_lite._log_lines import show_log
 from flyte_lite.config import Config
@@ -358,3 +359,12 @@ def test_a_key_that_says_http_does_not_undo_https() -> None:
         with pytest.raises(errors.ConfigError, match="by plain http, and the endpoint says https") as caught:
             make()
         assert PLANTED not in str(caught.value)
+
+
+def test_what_is_no_key_and_no_file_is_refused_with_a_sentence() -> None:
+    with pytest.raises(errors.ConfigError, match="the API key is none"):
+        Config.load({"api_key": api_key().encode()}, {})
+    with pytest.raises(errors.ConfigError, match="config_file is int; give a path"):
+        flyte_lite.init_from_config(5, root_dir="somewhere")  # type: ignore[arg-type]
+    with pytest.raises(errors.ConfigError, match=r"\(from ca_cert_file_path\) can't be loaded"):
+        TlsPolicy(ca_file="a\0b").context("roots.pem", {})
