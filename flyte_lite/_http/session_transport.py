@@ -259,7 +259,9 @@ def _explain(error: Exception, exchange: Exchange, origin: Origin) -> None:
         if isinstance(root, urllib3.exceptions.LocationParseError):
             # Its text has the address, which may have a password in it.
             raise errors.ConfigError("an address that the session has, such as a proxy's, is none") from None
-        raise errors.ConfigError(f"the session can't make this call: {error}") from error
+        # It may quote the whole address, whose query may be a signature.
+        said = re.sub(r"\?[^'\"\s]*", "?...", str(error))
+        raise errors.ConfigError(f"the session can't make this call: {said}") from None
     if isinstance(error, requests.exceptions.ReadTimeout):
         left = exchange.deadline.left()
         by_deadline = exchange.idle is None or (left is not None and left < exchange.idle)

@@ -560,6 +560,16 @@ def test_no_adapter_for_it_is_a_matter_of_configuration(plain: Network, plain_se
         plain.call()
 
 
+def test_no_query_is_told_of_an_address_that_it_takes_no_adapter_for() -> None:
+    with requests.Session() as bare:
+        bare.adapters.clear()
+        transport = SessionTransport(bare)
+        deadline = Deadline(SYSTEM_CLOCK, 5)
+        with pytest.raises(ConfigError, match="No connection adapters") as caught:
+            transport.open("GET", Origin("https", "store.test", 443), "/o?X-Sig=5ignature", {}, None, deadline)
+    assert "5ignature" not in f"{caught.value} {caught.value.__cause__}"
+
+
 def test_their_retries_are_theirs(plain: Network, plain_session: requests.Session) -> None:
     plain.server.script = lambda peer: [  # type: ignore[func-returns-value]
         (peer.read_request(), peer.send(answer(b"", status="503 Not Now"))) for _ in range(9)
