@@ -41,7 +41,7 @@ def _findings(configure: Callable[[], tuple[Config, Session]], seconds: float) -
     try:
         config, session = configure()
     except ConfigError as error:
-        remedy = "`flyte-lite get config` shows every setting and where it comes from."
+        remedy = "Mend that; `flyte-lite get config` shows every setting that can be read, and where it comes from."
         yield Finding("configuration", "failed", error.message, remedy, cause=Cause.CONFIGURATION)
         return
     try:

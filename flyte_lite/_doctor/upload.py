@@ -79,6 +79,9 @@ def _put(session: Session, url: SignedUrl, headers: dict[str, str], deadline: De
                 raise refusal(url, answer)
         finally:
             answer.close()
+    except ValueError as error:
+        # A header that the server wants to be sent along.
+        raise Trouble(f"{store}: {error}", "Ask who runs the server.", Cause.UPLOAD) from None
     except errors.PermissionDeniedError as error:
         remedy = (
             "Is this machine's clock right, and does nothing on the way change requests? Else the server signs badly."

@@ -17,6 +17,7 @@ from flyte_server import FlyteServer, message, page, refused
 
 from flyte_lite._cli import main
 from flyte_lite.idl.flyteidl2.auth import auth_service_pb2
+from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
 from flyte_lite.idl.flyteidl2.project import project_service_pb2
 
 AUTHORITY = str(CERTIFICATES / "authority.pem")
@@ -375,6 +376,14 @@ def a_signature_that_the_store_refuses(bench: Bench) -> None:
 def a_proxy_to_the_object_store_that_is_no_address(bench: Bench) -> None:
     bench.flyte("server", CreateUploadLocation=FlyteServer.upload_to("http://127.0.0.1:1/store"))
     bench.set(HTTP_PROXY=f"http://user:{SECRET}@host:port")
+
+
+@case(9, "upload", "x-odd", "line end", "Ask who runs the server")
+def a_header_for_the_object_store_that_is_none(bench: Bench) -> None:
+    place = dataproxy_service_pb2.CreateUploadLocationResponse(
+        signed_url="http://127.0.0.1:1/store", headers={"x-odd": f"{SECRET}\n"}
+    )
+    bench.flyte(CreateUploadLocation=message(place))
 
 
 def doctor(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any], str]:
