@@ -22,6 +22,14 @@ def fail(text: str) -> None:
     print(f"flyte-lite: {text}", file=sys.stderr, flush=True)
 
 
+def is_terminal(stream: Optional[IO[str]]) -> bool:
+    """Whether somebody reads along; nobody does where a program has closed it, or put something else in its place."""
+    try:
+        return stream is not None and stream.isatty()
+    except (AttributeError, ValueError):
+        return False
+
+
 class Progress:
     """The state of something that is waited for: a live line on a terminal, a line a change elsewhere, or nothing.
 
@@ -44,7 +52,7 @@ class Progress:
         self._interrupted = interrupted
         # There is none in a process without a console.
         self._to: Optional[IO[str]] = to or sys.stderr
-        terminal = self._to is not None and self._to.isatty()
+        terminal = is_terminal(self._to)
         self._silent = self._to is None or (not terminal if quiet is None else quiet)
         self._started = clock.monotonic()
         self._state = ""
@@ -157,7 +165,7 @@ class LogView:
         self._to: Optional[IO[str]] = to or sys.stdout
         self._clock = clock
         self._window: Optional[_Window] = None
-        if lines is not None and self._to is not None and self._to.isatty() and not _is_dumb():
+        if lines is not None and is_terminal(self._to) and not _is_dumb():
             with contextlib.suppress(ImportError):
                 self._window = _Window(lines, self._to)
         self._drawn = clock.monotonic()

@@ -18,12 +18,7 @@ _HELP = (
 
 def _on_terminal() -> bool:
     # A notebook's kernel has no terminal, and somebody who reads what it prints.
-    if "ipykernel" in sys.modules:
-        return True
-    try:
-        return sys.stderr.isatty()
-    except (AttributeError, ValueError):
-        return False  # none at all, what a program has put in its place, or closed
+    return "ipykernel" in sys.modules or _console.is_terminal(sys.stderr)
 
 
 def _browse(url: str) -> bool:

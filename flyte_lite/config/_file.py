@@ -153,8 +153,8 @@ def _parsed(path: Path, data: bytes) -> tuple[Any, dict[tuple[Any, ...], int]]:
         import yaml
     except ImportError:
         raise ConfigError(
-            f"{path} can't be read without PyYAML, which is not installed: pip install PyYAML, or set variables such "
-            "as FLYTE_ADMIN_ENDPOINT instead"
+            f"{path} can't be read without PyYAML, which is not installed: pip install PyYAML, or call init() or "
+            "Client(), which read variables such as FLYTE_ADMIN_ENDPOINT and no file"
         ) from None
     loader, node, whole = None, None, None
     refusal: Optional[ConfigError] = None

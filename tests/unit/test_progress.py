@@ -144,3 +144,13 @@ def test_what_shows_nothing_or_lines_loads_nothing(where: str, quiet: str) -> No
     )
 
     assert done.stdout == "False False\n"
+
+
+@pytest.mark.parametrize("kind", ["closed", "no stream"])
+def test_a_stderr_that_a_program_has_taken_away_shows_nothing(kind: str) -> None:
+    to: Any = io.StringIO() if kind == "closed" else object()
+    if kind == "closed":
+        to.close()
+
+    with Progress("run r1", FakeClock(), None, "it goes on", to) as progress:
+        progress.show("running")
