@@ -14,12 +14,21 @@ if TYPE_CHECKING:
 
 def say(text: str, *, to: Optional[IO[str]] = None) -> None:
     """One line, at once, also into a pipe."""
-    print(text, file=to or sys.stdout, flush=True)
+    _print(text, to or sys.stdout)
+
+
+def _print(text: str, to: IO[str]) -> None:
+    try:
+        print(text, file=to, flush=True)
+    except UnicodeEncodeError:
+        # Of a name, or of what a stranger said; nothing of it was written.
+        encoding = getattr(to, "encoding", None) or "ascii"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=to, flush=True)
 
 
 def fail(text: str) -> None:
     """Why a command did not work, on stderr."""
-    print(f"flyte-lite: {text}", file=sys.stderr, flush=True)
+    _print(f"flyte-lite: {text}", sys.stderr)
 
 
 def is_terminal(stream: Optional[IO[str]]) -> bool:

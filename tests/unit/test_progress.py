@@ -11,7 +11,7 @@ from typing import Any, Optional
 import pytest
 from fakes import FakeClock
 
-from flyte_lite._console import Progress
+from flyte_lite._console import Progress, say
 
 
 class Terminal(io.StringIO):
@@ -115,7 +115,7 @@ WAIT = """
 import sys
 import types
 from flyte_lite._clock import SYSTEM_CLOCK
-from flyte_lite._console import Progress
+from flyte_lite._console import Progress, say
 
 class Terminal(types.SimpleNamespace):
     def isatty(self):
@@ -154,3 +154,10 @@ def test_a_stderr_that_a_program_has_taken_away_shows_nothing(kind: str) -> None
 
     with Progress("run r1", FakeClock(), None, "it goes on", to) as progress:
         progress.show("running")
+
+
+def test_what_a_stream_can_not_write_is_written_otherwise() -> None:
+    to = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    say("project pr\u00f8j", to=to)
+
+    assert to.buffer.getvalue().splitlines() == [b"project pr\\xf8j"]
