@@ -100,7 +100,8 @@ def _credentials(config: Config, transport: Transport, origin: Origin, prefix: s
     """What to show to the server; None is nothing.
 
     By plain http nothing is shown that only a file or the environment says, as the official SDK does not either, and
-    nobody is asked to sign in: what the caller named and what API keys say was meant for that server.
+    nobody is asked to sign in: what the caller named and what API keys say was meant for that server. The token of
+    `proxy_command` is: it is for the proxy on the way, and no call gets through without it.
     """
     if origin.scheme == "http" and not _meant_for_plain_http(config):
         if config.proxy_command is None:
