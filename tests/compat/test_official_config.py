@@ -300,6 +300,11 @@ NAMED = {
         official={"auth_type": "ClientSecret", "client_credentials_secret": None},
         ours={"auth_type": None, "client_credentials_secret": None},
     ),
+    "a command without a kind of sign-in is what signs in, not a browser": Case(
+        file="admin:\n  command: [mint]\n",
+        official={"auth_type": "Pkce", "command": ["mint"]},
+        ours={"auth_type": None, "command": ["mint"]},
+    ),
     "a command line that does not end is an error": Case(
         file="admin: {}\n",
         environ={"FLYTE_AUTH_COMMAND": "mint 'it"},
