@@ -10,16 +10,16 @@ from flyte_lite._rpc.method import Method
 from flyte_lite.errors import NotFoundError
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
-from flyte_lite.remote import _lists
 from flyte_lite.remote._action_details import ROOT, ActionDetails, Step, get_details, summary
 from flyte_lite.remote._artifacts import HasArtifacts
-from flyte_lite.remote._filters import Phases, SortBy, TimeFilter
 from flyte_lite.remote._logs import HasLogs
 from flyte_lite.remote._waiting import insist
 from flyte_lite.remote._watching import Watched
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from flyte_lite.remote._filters import Phases, SortBy, TimeFilter
 
 _ABORT_ACTION: Method[run_service_pb2.AbortActionRequest, run_service_pb2.AbortActionResponse] = Method(
     # The last reason stands, so aborting twice is aborting once.
@@ -82,6 +82,8 @@ class Action(Watched, HasLogs, HasArtifacts, Step["run_definition_pb2.Action"]):
         RPC:
             flyteidl2.workflow.RunService/ListActions
         """
+        from flyte_lite.remote import _lists
+
         if not for_run_name:
             raise ValueError("Action.listall needs for_run_name=, the run whose actions are asked for")
         session = cls._current()

@@ -16,7 +16,6 @@ from flyte_lite.models import ActionPhase, CodeBundle
 from flyte_lite.remote import _attempts
 from flyte_lite.remote._action_details import called, get_details
 from flyte_lite.remote._code import bundle_of
-from flyte_lite.remote._downloads import CODE_BUNDLE, REPORT, download
 from flyte_lite.remote._waiting import PATIENCE, check_lengths
 
 if TYPE_CHECKING:
@@ -53,6 +52,9 @@ class HasArtifacts(ABC):
         RPC:
             flyteidl2.dataproxy.DataProxyService/CreateDownloadLink
         """
+        # Not everybody downloads.
+        from flyte_lite.remote._downloads import REPORT, download
+
         _attempts.check(attempt)
         session, step = self._session, self._step
         deadline = session.deadline()
@@ -128,6 +130,7 @@ class HasArtifacts(ABC):
 
     def _fetch_code(self, bundle: CodeBundle, folder: Path, extract: bool, attempt: int, deadline: Deadline) -> Path:
         from flyte_lite.remote._archives import aside, unpack
+        from flyte_lite.remote._downloads import CODE_BUNDLE, download
 
         uri = bundle.tgz or bundle.pkl or ""
         action = self._step.id

@@ -6,7 +6,7 @@ import datetime
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import closing
-from typing import Literal, Optional
+from typing import TYPE_CHECKING, Literal, Optional
 
 from flyte_lite._clock import Deadline
 from flyte_lite._console import LogView
@@ -14,8 +14,10 @@ from flyte_lite._session import Session
 from flyte_lite.idl.flyteidl2.logs.dataplane import payload_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
 from flyte_lite.remote import _attempts
-from flyte_lite.remote._log_tail import LogTail
 from flyte_lite.remote._waiting import PATIENCE, check_lengths
+
+if TYPE_CHECKING:
+    from flyte_lite.remote._log_tail import LogTail
 
 _SYSTEM = 2  # flyteidl2.logs.dataplane.LogLineOriginator
 # What would move the cursor: bell, backspace, tab and page down the page, back to the line's start.
@@ -113,6 +115,9 @@ class HasLogs(ABC):
                 view.draw()
 
     def _tail(self, attempt: Optional[int], timeout: Optional[float]) -> LogTail:
+        # Not everybody reads logs.
+        from flyte_lite.remote._log_tail import LogTail
+
         _attempts.check(attempt)
         check_lengths(timeout, None, PATIENCE)
         session = self._session

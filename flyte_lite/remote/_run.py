@@ -13,21 +13,21 @@ from flyte_lite.errors import NotFoundError
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from flyte_lite.models import ActionPhase, CodeBundle
-from flyte_lite.remote import _action_details, _first_failure, _lists
+from flyte_lite.remote import _action_details
 from flyte_lite.remote._action import Action
 from flyte_lite.remote._action_details import ActionDetails
 from flyte_lite.remote._artifacts import HasArtifacts
 from flyte_lite.remote._base import Resource
 from flyte_lite.remote._data import HasData, Held
-from flyte_lite.remote._filters import Phases, SortBy, TimeFilter
 from flyte_lite.remote._logs import HasRunLog
 from flyte_lite.remote._run_details import RunDetails, get_details
-from flyte_lite.remote._statuses import status_of
 from flyte_lite.remote._waiting import PATIENCE, insist
 from flyte_lite.remote._watching import Watched
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from flyte_lite.remote._filters import Phases, SortBy, TimeFilter
 
 _ABORT_RUN: Method[run_service_pb2.AbortRunRequest, run_service_pb2.AbortRunResponse] = Method(
     # The last reason stands, so aborting twice is aborting once.
@@ -137,6 +137,9 @@ class Run(HasData, Watched, HasRunLog, HasArtifacts, Resource["run_definition_pb
         RPC:
             flyteidl2.workflow.RunService/ListRuns
         """
+        # Not everybody lists.
+        from flyte_lite.remote import _lists
+
         session = cls._current()
         found = _lists.runs(
             session,
@@ -207,6 +210,8 @@ class Run(HasData, Watched, HasRunLog, HasArtifacts, Resource["run_definition_pb
         RPC:
             flyteidl2.workflow.RunService/ListRuns, the smallest answer that has the phase
         """
+        from flyte_lite.remote._statuses import status_of
+
         session, root = self._session, self.pb2.action.id
         deadline = session.deadline()
         self.pb2.action.status.CopyFrom(insist(lambda: status_of(session, root, deadline), deadline))
@@ -303,6 +308,8 @@ class Run(HasData, Watched, HasRunLog, HasArtifacts, Resource["run_definition_pb
         RPC:
             flyteidl2.workflow.RunService/ListActions, then GetActionDetails
         """
+        from flyte_lite.remote import _first_failure, _lists
+
         if self.phase.is_success:
             return None
         session = self._session

@@ -14,7 +14,6 @@ from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2
 from flyte_lite.models import ActionPhase
 from flyte_lite.remote._action_details import ROOT, ActionDetails, called, changes, get_details
-from flyte_lite.remote._statuses import status_of
 from flyte_lite.remote._waiting import PATIENCE, Patience, Poll, check_lengths
 
 WaitFor = Literal["terminal", "running", "logs-ready"]
@@ -65,6 +64,9 @@ class Watched(ABC):
             flyteidl2.workflow.RunService/ListRuns for a run; flyteidl2.workflow.RunService/GetActionDetails for a
             child, and for "logs-ready"
         """
+        # Not everybody waits.
+        from flyte_lite.remote._statuses import status_of
+
         _check(wait_for, timeout, interval, patience)
         session, step = self._session, self._step
         deadline = Deadline(session.clock, timeout, session.cancel)
