@@ -75,7 +75,7 @@ def test_the_first_answer_comes_soon_and_takes_little_memory(
     args = (endpoint, PROJECT, DOMAIN, RUN)
     ours, theirs = (Child(environ, FIRST_CALL.format(module=module), *args) for module in ("flyte_lite", "flyte"))
     bare = Child(environ, PEAK + "print(peak_kb() / 1024)")
-    in_turns([bare, ours, theirs], 9)
+    in_turns([bare, ours, theirs], 15)
 
     table.add("bare interpreter: start, memory", f"{median(bare.ms):.0f} ms, {bare.median(0):.0f} MB")
     table.ratio("process start to first answer", ours.ms, theirs.ms, 1 / 3, "{:.0f} ms")
