@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Optional
 
 from flyte_lite._rpc.method import Method
 from flyte_lite.errors import NotFoundError
-from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
-from flyte_lite.remote._action_details import ROOT, ActionDetails, Step, get_details, summary
+from flyte_lite.remote._action_details import ActionDetails, Step, get_details, summary
 from flyte_lite.remote._artifacts import HasArtifacts
 from flyte_lite.remote._logs import HasLogs
 from flyte_lite.remote._waiting import insist
@@ -115,11 +114,8 @@ class Action(Watched, HasLogs, HasArtifacts, Step["run_definition_pb2.Action"]):
         RPC:
             flyteidl2.workflow.RunService/GetActionDetails
         """
-        if not run_name:
-            raise ValueError("Action.get needs run_name=, the run that the action is part of")
         session = cls._current()
-        action = identifier_pb2.ActionIdentifier(run=session.scope.run_id(run_name), name=name or ROOT)
-        return cls._make(summary(get_details(session, action)), session)
+        return cls._make(summary(cls._asked_for(session, run_name, name)), session)
 
     @property
     def _step(self) -> run_definition_pb2.Action:

@@ -55,6 +55,16 @@ def get_details(
 class Step(Resource[PB]):
     """What an action shows of itself, in a list and in full."""
 
+    @classmethod
+    def _asked_for(
+        cls, session: Session, run_name: Optional[str], name: Optional[str]
+    ) -> run_definition_pb2.ActionDetails:
+        """The action that `get` names, as it is now."""
+        if not run_name:
+            raise ValueError(f"{cls.__name__}.get needs run_name=, the run that the action is part of")
+        action = identifier_pb2.ActionIdentifier(run=session.scope.run_id(run_name), name=name or ROOT)
+        return get_details(session, action)
+
     @property
     def name(self) -> str:
         """`a0` for the root."""
@@ -142,11 +152,8 @@ class ActionDetails(_data.HasData, HasTimes, Step["run_definition_pb2.ActionDeta
         RPC:
             flyteidl2.workflow.RunService/GetActionDetails
         """
-        if not run_name:
-            raise ValueError("ActionDetails.get needs run_name=, the run that the action is part of")
         session = cls._current()
-        action = identifier_pb2.ActionIdentifier(run=session.scope.run_id(run_name), name=name or ROOT)
-        return cls._make(get_details(session, action), session)
+        return cls._make(cls._asked_for(session, run_name, name), session)
 
     @classmethod
     def get_details(cls, action_id: identifier_pb2.ActionIdentifier) -> Self:
