@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from typing import Any, Callable
 
 DIFFERENCES = {
     "typing.Literal['A', 'a']": (
@@ -27,21 +23,8 @@ DIFFERENCES = {
 }
 
 
-def test_annotations_have_the_official_types(tmp_path: Path) -> None:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("FLYTE_", "UCTL_"))}
-    quiet = {"DO_NOT_TRACK": "1", "FLYTE_DISABLE_TELEMETRY": "1", "FLYTE_DISABLE_SENTRY": "1"}
-
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).parent / "compare_types.py")],
-        cwd=tmp_path,
-        env={**inherited, **quiet, "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+def test_annotations_have_the_official_types(compared: Callable[..., Any]) -> None:
+    told = compared("compare_types.py")
     assert told["differ"] == {text: how for text, (how, _) in DIFFERENCES.items()}
     assert told["same"] > 220
     assert all(len(reason) > 40 for _, reason in DIFFERENCES.values())
