@@ -163,7 +163,7 @@ class Application:
             self._calls.asked(served, request)
         if seconds is not None and seconds <= 0:
             raise refusal(Code.DEADLINE_EXCEEDED, _LATE)
-        call = Call(incoming.headers, deadline, gone, self._stopping)
+        call = Call(incoming.headers, deadline, gone, self._stopping, incoming.scheme)
         for message in self._handled(rpc, request, call):
             try:
                 encoded = protocol.codec.encode(message)

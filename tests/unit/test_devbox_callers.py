@@ -134,9 +134,11 @@ def test_the_data_plane_is_where_the_caller_is() -> None:
 
     plain = ClusterService().select_cluster(ask, Call({"host": "box:1"}))
     proxied = ClusterService().select_cluster(ask, Call({"host": "box", "x-forwarded-proto": "https"}))
+    secure = ClusterService().select_cluster(ask, Call({"host": "box:1"}, scheme="https"))
 
     assert (plain.cluster_endpoint, plain.cluster) == ("http://box:1", "")
     assert proxied.cluster_endpoint == "https://box"
+    assert secure.cluster_endpoint == "https://box:1"
 
 
 def test_nobody_has_to_sign_in() -> None:

@@ -24,6 +24,7 @@ class Incoming:
     Attributes:
         method: Of HTTP.
         path: Decoded.
+        scheme: "http" or "https", as it came in here.
         headers: By lower-case name.
         content_type: In connect-go's canonical form, so that types can be compared.
         query: The first value of each parameter.
@@ -34,6 +35,7 @@ class Incoming:
         self._environ = environ
         self.method: str = environ["REQUEST_METHOD"]
         self.path: str = environ["PATH_INFO"]
+        self.scheme: str = environ.get("wsgi.url_scheme", "http")
         self.headers = {
             name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")
         }

@@ -49,9 +49,10 @@ class Call:
         deadline: When the caller stops waiting; None is never.
         gone: Tells whether the caller has left.
         stopping: Set when the server stops.
+        scheme: "http" or "https", as the call came in.
     """
 
-    __slots__ = ("_gone", "_looked", "_stopping", "deadline", "headers")
+    __slots__ = ("_gone", "_looked", "_scheme", "_stopping", "deadline", "headers")
 
     def __init__(
         self,
@@ -59,17 +60,19 @@ class Call:
         deadline: Optional[Deadline] = None,
         gone: Callable[[], bool] = lambda: False,
         stopping: Optional[threading.Event] = None,
+        scheme: str = "http",
     ) -> None:
         self.headers = headers
         self.deadline = deadline or Deadline(SYSTEM_CLOCK, None)
         self._gone = gone
         self._stopping = stopping or threading.Event()
         self._looked = self.deadline.clock.monotonic()
+        self._scheme = scheme
 
     @property
     def endpoint(self) -> str:
         """Scheme and host that the caller used, also if that is a proxy's, as long as it says so."""
-        return f"{self.headers.get('x-forwarded-proto') or 'http'}://{self.headers.get('host', '')}"
+        return f"{self.headers.get('x-forwarded-proto') or self._scheme}://{self.headers.get('host', '')}"
 
     def wait(self, changes: Changes, since: int) -> int:
         """Wait for a change: the count, once it is above `since`.
