@@ -66,7 +66,11 @@ class Client:
             certificate and key, each PEM or a path, and with a third part the authorities; or an `ssl.SSLContext`, such
             as `ssl.create_default_context()` for the authorities that the system trusts.
         http_session: A `requests.Session` for all requests, as its owner configured it.
-        disable_keyring: No effect: tokens are kept in memory alone.
+        disable_keyring: True keeps a person's tokens out of the keyring, which holds them by default but in CI and
+            in AWS Lambda.
+        token_store: Where tokens are kept: "memory" (of this process), "keyring" (wherever we are), "file" (below the
+            user's state folder, for the user alone), the path of another folder, or an object with the methods of
+            `TokenStore`. Those of a program are kept, too, if this says where. None leaves it to `disable_keyring`.
         config: A `Config`, or the path of a file, for what is not given here; None reads no file.
         timeout: Seconds of one call, retries included; None, written out, has no end.
         cancel: Ends every call of this client from another thread.
@@ -102,6 +106,7 @@ class Client:
         rpc_retries: Optional[int] = None,
         http_proxy_url: Optional[str] = None,
         disable_keyring: Optional[bool] = None,
+        token_store: Any = None,
         config: Union[Config, str, os.PathLike[str], None] = None,
         proxies: Union[str, Mapping[str, Optional[str]], None] = None,
         ssl_credentials: Any = None,
@@ -131,6 +136,7 @@ class Client:
             "rpc_retries": rpc_retries,
             "http_proxy_url": http_proxy_url,
             "disable_keyring": disable_keyring,
+            "token_store": token_store,
         }
         if config is None:
             # A channel says itself who calls.

@@ -58,6 +58,7 @@ def init(
     local_tracked_strict: bool = False,
     scopes: Optional[Sequence[str]] = None,
     *,
+    token_store: Any = None,
     audience: Optional[str] = None,
     proxies: Union[str, Mapping[str, Optional[str]], None] = None,
     ssl_credentials: Any = None,
@@ -93,7 +94,7 @@ def init(
         auth_client_config: What is known of the identity provider.
         rpc_retries: Most repeats of one call; None is 3.
         http_proxy_url: Proxy for everything.
-        disable_keyring: No effect: tokens are kept in memory alone.
+        disable_keyring: True keeps a person's tokens out of the keyring.
         storage: No effect: data goes through signed addresses that the server gives.
         batch_size: No effect: lists ask for pages of their own size.
         image_builder: No effect, as for all of images: none are built here.
@@ -106,6 +107,7 @@ def init(
         local_tracked: No effect.
         local_tracked_strict: No effect.
         scopes: What to ask the identity provider for.
+        token_store: Where tokens are kept: "memory", "keyring", "file", the path of a folder, or an object.
         audience: Whom tokens are for.
         proxies: Proxies, as `requests` takes them.
         ssl_credentials: Authorities to trust, a client's certificate and key, or an `ssl.SSLContext`.
@@ -137,6 +139,7 @@ def init(
         rpc_retries=rpc_retries,
         http_proxy_url=http_proxy_url,
         disable_keyring=disable_keyring,
+        token_store=token_store,
         proxies=proxies,
         ssl_credentials=ssl_credentials,
         http_session=http_session,
@@ -316,7 +319,8 @@ def init_in_cluster(
     }
     file = None if api_key else os.environ.get("UCTL_CONFIG") or os.environ.get("FLYTECTL_CONFIG")
     if file:
-        client = _default(Client(endpoint, config=file, insecure=insecure or None, headless=True, **where))
+        where.update(headless=True, disable_keyring=True)
+        client = _default(Client(endpoint, config=file, insecure=insecure or None, **where))
         return returned_of(client.config, os.environ)
     arguments = arguments_of(api_key, endpoint, insecure, os.environ)
     own = {name: value for name, value in arguments.items() if name not in SAID_BY_VARIABLES}

@@ -56,7 +56,10 @@ class Config(NamedTuple):
             `authorization_endpoint`, `device_authorization_endpoint`, `redirect_uri`, `header_key` and so on.
         headless: True asks nobody to sign in, False asks wherever we are, None where somebody can answer.
         rpc_retries: Most repeats of one call; None is 3.
-        disable_keyring: No effect yet: tokens are not stored, only kept in memory.
+        disable_keyring: True keeps a person's tokens out of the keyring, unless `token_store` asks for it.
+        token_store: Where tokens are kept: "memory" (of this process), "keyring", "file" (below the user's state
+            folder), the path of another folder, or an object with the methods of `flyte_lite.TokenStore`. None is the
+            keyring for a person's, but in CI, AWS Lambda or with `disable_keyring`, and memory for all others.
         image_builder: No effect: no images are built here.
         images: No effect, as `image_builder`.
         image_registry: No effect, as `image_builder`.
@@ -88,6 +91,7 @@ class Config(NamedTuple):
     headless: Optional[bool] = None
     rpc_retries: Optional[int] = None
     disable_keyring: bool = False
+    token_store: Any = None
     image_builder: Optional[str] = None
     images: Mapping[str, str] = MappingProxyType({})
     image_registry: Optional[str] = None
@@ -331,11 +335,15 @@ class Config(NamedTuple):
 
         return settings_of(self)
 
-    def explain(self) -> str:
-        """A line for each setting: its value, secrets masked, and where it came from."""
+    def explain(self, *names: str) -> str:
+        """A line for each setting: its value, secrets masked, and where it came from.
+
+        Args:
+            *names: Those to show; none shows all.
+        """
         from flyte_lite.config._explanation import explanation_of
 
-        return explanation_of(self)
+        return explanation_of(self, names)
 
     def __repr__(self) -> str:
         from flyte_lite.config._explanation import shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -52,13 +52,13 @@ def _setting(config: Config, name: str) -> Setting:
     return Setting(name, _masked(name, value), source)
 
 
-def explanation_of(config: Config) -> str:
+def explanation_of(config: Config, only: Sequence[str] = ()) -> str:
     """See `Config.explain`."""
-    rows = settings_of(config)
+    rows = [row for row in settings_of(config) if not only or row.name in only]
     names, values = [row.name for row in rows], [_written(row.value) for row in rows]
     wide, wider = max(map(len, names)), min(48, max(map(len, values)))
     lines = [f"{name:{wide}}  {value:{wider}}  {row.source}".rstrip() for name, value, row in zip(names, values, rows)]
-    return "\n".join([f"{'file':{wide}}  {_file(config)}", *lines])
+    return "\n".join(lines if only else [f"{'file':{wide}}  {_file(config)}", *lines])
 
 
 def _file(config: Config) -> str:
@@ -109,6 +109,8 @@ def _masked(name: str, value: Any) -> Any:
         return [value[0], *([f"({len(value) - 1} more)"] if len(value) > 1 else [])]
     if name == "http_proxy_url":
         return _without_password(value)
+    if name == "token_store":
+        return value if isinstance(value, str) else type(value).__name__
     if name in ("endpoint", "console_endpoint"):
         return shown_address(value) if isinstance(value, str) else type(value).__name__
     if isinstance(value, tuple):

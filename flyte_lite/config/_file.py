@@ -13,7 +13,7 @@ from flyte_lite.config._keys import FOREIGN_KEYS, FOREIGN_SECTIONS, KEYS, SECRET
 from flyte_lite.config._values import expanded
 from flyte_lite.errors import ConfigError, ConfigWarning
 
-_KNOWN = sorted(key.path for key in (*KEYS, *SECRET_KEYS))
+_KNOWN = sorted(key.path for key in (*KEYS, *SECRET_KEYS) if key.path)
 _SECTIONS = sorted({path.partition(".")[0] for path in _KNOWN})
 _VARIABLES = ("UCTL_CONFIG", "FLYTECTL_CONFIG")
 

@@ -10,9 +10,10 @@ class Key(NamedTuple):
 
     Attributes:
         setting: The field of `Config`, and the argument of `init` and `Client`.
-        path: Section and key in a file.
+        path: Section and key in a file; "" if a file, which the official SDK reads, too, can't say it.
         variables: Variables of the environment; the first that is set wins.
-        kind: "text", "flag", "words" (scopes), "command" (a program and its arguments) or "texts" (names to texts).
+        kind: "text", "flag", "words" (scopes), "command" (a program and its arguments), "texts" (names to texts) or
+            "store" (of tokens).
     """
 
     setting: str
@@ -41,6 +42,7 @@ KEYS = (
     Key("client_id", "admin.clientId", ("FLYTE_ADMIN_CLIENTID",)),
     Key("scopes", "admin.scopes", ("FLYTE_ADMIN_SCOPES",), "words"),
     Key("disable_keyring", "admin.disableKeyring", ("FLYTE_ADMIN_DISABLEKEYRING",), "flag"),
+    Key("token_store", "", ("FLYTE_LITE_TOKEN_STORE",), "store"),
     Key("org", "task.org", ("FLYTE_TASK_ORG",)),
     Key("project", "task.project", ("FLYTE_TASK_PROJECT",)),
     Key("domain", "task.domain", ("FLYTE_TASK_DOMAIN",)),
@@ -52,7 +54,7 @@ KEYS = (
     Key("local_tracked", "local.tracked", ("FLYTE_LOCAL_TRACKED",), "flag"),
     Key("local_tracked_strict", "local.tracked_strict", ("FLYTE_LOCAL_TRACKED_STRICT",), "flag"),
 )
-"""Every setting that a file can have, in the order in which it is explained."""
+"""Every setting that has a variable, and a place in a file, in the order in which it is explained."""
 
 SECRET_KEYS = (
     Key("client_secret_env_var", "admin.clientSecretEnvVar", ("FLYTE_ADMIN_CLIENTSECRETENVVAR",)),

@@ -12,6 +12,9 @@ from flyte_lite.errors import ConfigError
 _TRUE = {"1", "true", "t", "yes", "y", "on"}
 _FALSE = {"0", "false", "f", "no", "n", "off"}
 
+STORES = ("memory", "keyring", "file")
+"""Where tokens may be kept, by name."""
+
 
 def value_of(kind: str, setting: str, given: Any, where: str) -> Any:
     """What was given, as the kind of setting has it; None if it says nothing.
@@ -25,7 +28,8 @@ def value_of(kind: str, setting: str, given: Any, where: str) -> Any:
     Raises:
         ConfigError: It is of another kind. Text that may be a secret is not shown.
     """
-    if given is None or (isinstance(given, (str, list, tuple, dict)) and not given):
+    # A store that is empty is one all the same.
+    if given is None or (isinstance(given, str if kind == "store" else (str, list, tuple, dict)) and not given):
         return None
     return _READERS[kind](setting, given, where)
 
@@ -131,6 +135,27 @@ def _count(setting: str, given: Any, where: str) -> int:
     raise ConfigError(f"{setting} is {shown} (from {where}); give a number of 0 or more")
 
 
+def _store(setting: str, given: Any, where: str) -> Any:
+    if all(callable(getattr(given, name, None)) for name in ("get", "set", "delete")):
+        return given
+    if isinstance(given, str) and given in STORES:
+        return given
+    path = os.fspath(given) if isinstance(given, (str, os.PathLike)) else b""
+    if not isinstance(path, str) or (isinstance(given, str) and not _is_path(path)):
+        shown = repr(given) if isinstance(given, str) else _kind(given)
+        raise ConfigError(
+            f"{setting} is {shown} (from {where}); it is {', '.join(map(repr, STORES))}, the path of a folder such as "
+            "'~/tokens', or an object with get, set and delete"
+        )
+    # A program that changes its folder later means the same one.
+    return str(Path(os.path.abspath(expanded(path))))  # noqa: PTH100 - links are left as they are
+
+
+def _is_path(text: str) -> bool:
+    # A word alone is more likely a slip of the pen than a folder of that name.
+    return "/" in text or os.sep in text or text.startswith(("~", "."))
+
+
 def _any(setting: str, given: Any, where: str) -> Any:
     return given
 
@@ -143,5 +168,6 @@ _READERS: Mapping[str, Callable[[str, Any, str], Any]] = {
     "texts": _texts,
     "secret": _secret,
     "count": _count,
+    "store": _store,
     "any": _any,
 }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +117,7 @@ VARIABLES = {
     "client_id": ("FLYTE_ADMIN_CLIENTID", "me", "me"),
     "scopes": ("FLYTE_ADMIN_SCOPES", "a, b c", ("a", "b", "c")),
     "disable_keyring": ("FLYTE_ADMIN_DISABLEKEYRING", "yes", True),
+    "token_store": ("FLYTE_LITE_TOKEN_STORE", "memory", "memory"),
     "org": ("FLYTE_TASK_ORG", "o", "o"),
     "project": ("FLYTE_TASK_PROJECT", "p", "p"),
     "domain": ("FLYTE_TASK_DOMAIN", "d", "d"),
@@ -136,7 +138,7 @@ def test_argument_then_environment_then_default(setting: str) -> None:
     assert (getattr(found, setting), found.sources[setting]) == (value, f"environment variable {variable}")
 
     others: dict[type, Any] = {bool: False, str: "given", tuple: ("given",), dict: {"given": "g"}}
-    given: Any = others[type(value)]
+    given: Any = "file" if setting == "token_store" else others[type(value)]
     found = Config.load({setting: given}, {variable: text})
     assert (getattr(found, setting), found.sources[setting]) == (given, "argument")
 
@@ -239,3 +241,48 @@ def test_of_an_endpoint_with_more_than_an_address_little_is_shown(text: str, see
     inner = caught.value.__context__
     assert isinstance(inner, ConfigError)
     assert inner.__context__ is None
+
+
+class ADictOfTheirs(dict[tuple[str, str], str]):
+    def set(self, service: str, name: str, value: str) -> None: ...
+
+    def delete(self, service: str, name: str) -> None: ...
+
+
+@pytest.mark.parametrize("given", ["memory", "keyring", "file", ADictOfTheirs()])
+def test_a_store_of_tokens_is_kept_as_it_was_given(given: Any) -> None:
+    assert Config.load({"token_store": given}, {}).token_store is given
+
+
+@pytest.mark.parametrize("given", ["tokens/of mine", "./memory", Path("memory"), "~/tokens"])
+def test_a_folder_of_tokens_is_the_same_wherever_the_program_goes(
+    given: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    found = Config.load({"token_store": given}, {}).token_store
+
+    assert found == str(tmp_path / str(given).replace("~/", ""))
+
+
+@pytest.mark.parametrize("given", ["keyrng", "Memory", b"/tokens", 5, {"get": 1}, object()])
+def test_a_store_that_is_none_says_what_there_is(given: Any) -> None:
+    with pytest.raises(ConfigError, match=r"'memory', 'keyring', 'file', the path of a folder .* get, set and delete"):
+        Config.load({"token_store": given}, {})
+
+
+def test_a_store_of_the_users_is_shown_by_the_name_of_its_class() -> None:
+    config = Config(token_store=ADictOfTheirs({("service", "tokens"): "hid"}))
+
+    assert "ADictOfTheirs" in config.explain("token_store")
+    assert "hid" not in repr(config) + config.explain()
+
+
+def test_some_settings_are_explained_alone() -> None:
+    config = Config.load({"auth_type": "Pkce"}, {"FLYTE_TASK_PROJECT": "p"})
+
+    assert [line.split() for line in config.explain("auth_type", "headless").splitlines()] == [
+        ["auth_type", "Pkce", "argument"],
+        ["headless", "-", "default"],
+    ]
