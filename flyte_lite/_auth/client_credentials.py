@@ -59,7 +59,11 @@ class ClientCredentials:
         self._discovery = discovery
         self._proof = proof
 
-    def fetch(self, old: Optional[Token], deadline: Deadline) -> Token:
+    def renew(self, old: Optional[Token], deadline: Deadline) -> Token:
+        """See `TokenSource`."""
+        return self.fetch(deadline)
+
+    def fetch(self, deadline: Deadline) -> Token:
         """See `TokenSource`."""
         config = self._discovery.config(deadline)
         fields, authorization, secrets = self._proof.of(config)
@@ -68,20 +72,16 @@ class ClientCredentials:
             config.token_endpoint, form, deadline, authorization=authorization, secrets=secrets
         ).token()
 
-    def quiet(self, old: Token) -> bool:
-        """See `TokenSource`."""
-        return True
-
 
 def refreshed(
     provider: IdentityProvider,
-    config: ClientConfig,
+    discovery: Discovery,
     proof: ClientProof,
-    old: Token,
+    old: Optional[Token],
     deadline: Deadline,
     further: Mapping[str, str],
 ) -> Optional[Token]:
-    """The next token by the refresh token of the last (RFC 6749 §6); None if it is not taken any more.
+    """The next token by the refresh token of the last (RFC 6749 §6); None if it has none that is still taken.
 
     Args:
         further: Added to the form.
@@ -89,8 +89,9 @@ def refreshed(
     Raises:
         CallError: Nobody can say now; the refresh token may still be good.
     """
-    if old.refresh is None:
+    if old is None or old.refresh is None:
         return None
+    config = discovery.config(deadline)
     fields, authorization, secrets = proof.of(config)
     form = {**further, "grant_type": "refresh_token", "refresh_token": old.refresh, **fields}
     answer = provider.post(

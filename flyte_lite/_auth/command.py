@@ -55,11 +55,11 @@ class Command:
     def _name(self) -> str:
         return shown(Path(self._argv[0]).name)
 
-    def quiet(self, old: Token) -> bool:
+    def fetch(self, deadline: Deadline) -> Token:
         """See `TokenSource`."""
-        return True
+        return self.renew(None, deadline)
 
-    def fetch(self, old: Optional[Token], deadline: Deadline) -> Token:
+    def renew(self, old: Optional[Token], deadline: Deadline) -> Token:
         """See `TokenSource`."""
         now = Moment.now(deadline.clock)
         status, printed, said = self._run(deadline)

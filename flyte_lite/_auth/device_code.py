@@ -70,17 +70,16 @@ class DeviceCode:
         # Whether an answer about it was lost, which may have had the token in it: nobody gets that a second time.
         self._unheard = False
 
-    def quiet(self, old: Token) -> bool:
+    def renew(self, old: Optional[Token], deadline: Deadline) -> Optional[Token]:
         """See `TokenSource`."""
-        return old.refresh is not None
+        return refreshed(self._provider, self._discovery, self._proof, old, deadline, self._to_refresh)
 
-    def fetch(self, old: Optional[Token], deadline: Deadline) -> Token:
+    def fetch(self, deadline: Deadline) -> Token:
         """See `TokenSource`."""
-        config = self._discovery.config(deadline)
-        token = None if old is None else self._refreshed(config, old, deadline)
-        if token is not None:
-            return token
+        # Before anything is asked: what can't end well needs no questions.
         self._person.need("a device code is to be typed in")
+        config = self._discovery.config(deadline)
+        token = None
         while token is None:
             pending = self._pending
             if pending is None or pending.born.seconds_until(Moment.now(deadline.clock)) >= pending.life:
@@ -91,9 +90,6 @@ class DeviceCode:
             self._person.tell(pending.prompt)
             token = self._poll(config, pending, deadline)
         return token
-
-    def _refreshed(self, config: ClientConfig, old: Token, deadline: Deadline) -> Optional[Token]:
-        return refreshed(self._provider, config, self._proof, old, deadline, self._to_refresh)
 
     def _ask(self, config: ClientConfig, deadline: Deadline) -> _Pending:
         if not config.device_authorization_endpoint:

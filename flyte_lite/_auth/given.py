@@ -38,13 +38,16 @@ class GivenToken:
 
     Args:
         token: What the function raises comes out of the call.
-        clock_now: The present, on the clock that its life is measured on.
     """
 
     def __init__(self, token: Union[str, Callable[[], str]]) -> None:
         self._token = token
 
-    def fetch(self, old: Optional[Token], deadline: Deadline) -> Token:
+    def renew(self, old: Optional[Token], deadline: Deadline) -> Optional[Token]:
+        """See `TokenSource`; a text has nothing that follows it."""
+        return self.fetch(deadline) if callable(self._token) else None
+
+    def fetch(self, deadline: Deadline) -> Token:
         """See `TokenSource`."""
         now = Moment.now(deadline.clock)
         text = self._token() if callable(self._token) else self._token
@@ -52,7 +55,3 @@ class GivenToken:
         if token is None:
             raise ConfigError("token is none: give text that a header can carry, or a function that gives it")
         return token
-
-    def quiet(self, old: Token) -> bool:
-        """See `TokenSource`."""
-        return callable(self._token)

@@ -51,24 +51,15 @@ class Pkce:
         self._to_token = dict(to_token or {})
         self._to_refresh = dict(to_refresh or {})
 
-    def quiet(self, old: Token) -> bool:
+    def renew(self, old: Optional[Token], deadline: Deadline) -> Optional[Token]:
         """See `TokenSource`."""
-        return old.refresh is not None
+        return refreshed(self._provider, self._discovery, self._proof, old, deadline, self._to_refresh)
 
-    def fetch(self, old: Optional[Token], deadline: Deadline) -> Token:
+    def fetch(self, deadline: Deadline) -> Token:
         """See `TokenSource`."""
-        if old is None:
-            # Before anything is asked: what can't end well needs no questions.
-            self._person.need("the server wants somebody to sign in")
-        config = self._discovery.config(deadline)
-        token = None if old is None else self._refreshed(config, old, deadline)
-        if token is not None:
-            return token
-        self._person.need("the sign-in has ended")
-        return self._sign_in(config, deadline)
-
-    def _refreshed(self, config: ClientConfig, old: Token, deadline: Deadline) -> Optional[Token]:
-        return refreshed(self._provider, config, self._proof, old, deadline, self._to_refresh)
+        # Before anything is asked: what can't end well needs no questions.
+        self._person.need("the server wants somebody to sign in")
+        return self._sign_in(self._discovery.config(deadline), deadline)
 
     def _sign_in(self, config: ClientConfig, deadline: Deadline) -> Token:
         if not config.authorization_endpoint or not config.client_id:

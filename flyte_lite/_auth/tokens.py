@@ -90,16 +90,20 @@ class Token:
 class TokenSource(Protocol):
     """Where tokens come from. Asked by one thread at a time."""
 
-    def fetch(self, old: Optional[Token], deadline: Deadline) -> Token:
-        """A token; `old` is the one it replaces.
+    def renew(self, old: Optional[Token], deadline: Deadline) -> Optional[Token]:
+        """The token that follows `old`, or the first, without asking a person; None if there is none to be had so.
+
+        Raises:
+            FlyteLiteError: Nobody can say now; what `old` has for the next one may still be good.
+        """
+        ...
+
+    def fetch(self, deadline: Deadline) -> Token:
+        """A token, whatever it takes: where `renew` has none, a person is asked.
 
         Raises:
             FlyteLiteError: There is none.
         """
-        ...
-
-    def quiet(self, old: Token) -> bool:
-        """True if the next token comes without asking a person."""
         ...
 
 
@@ -122,14 +126,16 @@ class _Flight:
         landed: Canceled once it is over.
         thread: Who makes it.
         error: Why it failed, if that would be so for everybody.
+        fruitless: True if only a person could help, who was not asked.
     """
 
-    __slots__ = ("error", "landed", "thread")
+    __slots__ = ("error", "fruitless", "landed", "thread")
 
     def __init__(self) -> None:
         self.landed = Cancel()
         self.thread = threading.get_ident()
         self.error: Optional[FlyteLiteError] = None
+        self.fruitless = False
 
     def wait(self, deadline: Deadline) -> None:
         woken: SimpleQueue[None] = SimpleQueue()
@@ -167,7 +173,8 @@ class TokenCredentials:
         source: Where tokens come from.
         header: What takes them.
         clock: What their life is measured on.
-        eager: False shows nothing until a server asks for it.
+        eager: False asks nobody for a token until a server wants one.
+        looks: True shows, until then, one that comes without asking a person, if there is such a one.
         token: To begin with.
     """
 
@@ -178,12 +185,14 @@ class TokenCredentials:
         clock: Clock,
         *,
         eager: bool = True,
+        looks: bool = False,
         token: Optional[Token] = None,
     ) -> None:
         self._source = source
         self._header = header
         self._clock = clock
         self._wanted = eager or token is not None
+        self._looks = looks
         # Which token in a row, and the token: replaced in one step.
         self._state: tuple[int, Optional[Token]] = (0, token)
         self._flights: dict[tuple[int, int], _Flight] = {}
@@ -192,14 +201,17 @@ class TokenCredentials:
     def headers(self, deadline: Deadline) -> Mapping[str, str]:
         """See `Credentials`; fetches a token if there is none that is good."""
         generation, token = self._state
-        if token is None and not self._wanted:
+        if token is None and not self._wanted and not self._looks:
             return {}
         now = Moment.now(self._clock)
-        if token is None or not token.good(now):
-            token = self._renewed(generation, deadline)
-        elif token.aging(now):
-            token = self._renewed_early(generation, token, deadline)
-        return self._shown(token, deadline)
+        if token is not None and token.good(now):
+            if token.aging(now):
+                token = self._renewed_early(generation, token, deadline)
+        elif self._wanted:
+            token = self._needed(generation, deadline)
+        else:
+            token = self._found(generation, deadline) if self._looks else None
+        return {} if token is None else self._shown(token, deadline)
 
     def refused(self, sent: Mapping[str, str], deadline: Deadline) -> bool:
         """See `Credentials`; fetches another token, unless somebody already has."""
@@ -210,20 +222,37 @@ class TokenCredentials:
                 return True
             if self._header.reconsider(deadline):
                 return True
-        token = self._renewed(generation, deadline)
+        token = self._needed(generation, deadline)
         return not _part_of(self._shown(token, deadline), sent)
 
     def _shown(self, token: Token, deadline: Deadline) -> dict[str, str]:
         return {self._header.name(deadline): f"Bearer {token.value}"}
 
+    def _needed(self, generation: int, deadline: Deadline) -> Token:
+        token = self._renewed(generation, deadline)
+        assert token is not None
+        return token
+
+    def _found(self, generation: int, deadline: Deadline) -> Optional[Token]:
+        """What is there before a server asks; a failure is none of the server's, which may want nobody."""
+        try:
+            token = self._renewed(generation, deadline, quietly=True)
+        except FlyteLiteError as error:
+            if deadline.over:
+                raise
+            _log.debug("no token was found before the first call: %s", type(error).__name__)
+            token = None
+        self._looks = token is not None
+        return token
+
     def _renewed_early(self, generation: int, token: Token, deadline: Deadline) -> Token:
         now = self._clock.monotonic()
-        if now < self._not_early_before or (os.getpid(), generation) in self._flights or not self._source.quiet(token):
+        if now < self._not_early_before or (os.getpid(), generation) in self._flights:
             return token
         left = deadline.left()
         patience = _EARLY_PATIENCE if left is None else min(_EARLY_PATIENCE, left / 2)
         try:
-            renewed = self._renewed(generation, deadline.within(patience))
+            renewed = self._renewed(generation, deadline.within(patience), quietly=True) or token
         except FlyteLiteError as error:
             if deadline.canceled:
                 raise
@@ -234,8 +263,11 @@ class TokenCredentials:
             self._not_early_before = self._clock.monotonic() + _EARLY_PAUSE
         return renewed
 
-    def _renewed(self, generation: int, deadline: Deadline) -> Token:
-        """The token that follows the one of this generation, fetched by this thread or by another."""
+    def _renewed(self, generation: int, deadline: Deadline, *, quietly: bool = False) -> Optional[Token]:
+        """The token that follows the one of this generation, fetched by this thread or by another.
+
+        Quietly asks no person, and gives None where only a person could help.
+        """
         # The process too: what a thread of the parent was about, a child will never see the end of.
         key = (os.getpid(), generation)
         while True:
@@ -245,7 +277,7 @@ class TokenCredentials:
             flight = _Flight()
             first = self._flights.setdefault(key, flight)
             if first is flight:
-                return self._lead(key, flight, deadline)
+                return self._lead(key, flight, deadline, quietly=quietly)
             if first.thread == flight.thread:
                 raise UnauthenticatedError(
                     "a token is needed to make the token: what makes it must not call through this client",
@@ -256,14 +288,20 @@ class TokenCredentials:
             if first.error is not None:
                 # Each thread its own: calls write into their errors how they went.
                 raise copy.copy(first.error) from first.error
+            if quietly and first.fruitless:
+                return None
 
-    def _lead(self, key: tuple[int, int], flight: _Flight, deadline: Deadline) -> Token:
+    def _lead(self, key: tuple[int, int], flight: _Flight, deadline: Deadline, *, quietly: bool) -> Optional[Token]:
         generation = key[1]
         try:
             current, old = self._state
             if current != generation and old is not None:
                 return old
-            token = self._source.fetch(old, deadline)
+            token = self._source.renew(old, deadline)
+            if token is None and quietly:
+                flight.fruitless = True
+                return None
+            token = token or self._source.fetch(deadline)
             self._state = (generation + 1, token)
             self._not_early_before = float("-inf")
             if _log.isEnabledFor(logging.DEBUG):

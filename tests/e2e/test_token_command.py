@@ -26,7 +26,7 @@ def command(code: str, *args: str, **options: Any) -> Command:
 
 
 def fetch(source: Command, seconds: Optional[float] = 20.0, cancel: Optional[Cancel] = None) -> Token:
-    return source.fetch(Token("old-planted", Moment(0, 0)), Deadline(SYSTEM_CLOCK, seconds, cancel))
+    return source.renew(Token("old-planted", Moment(0, 0)), Deadline(SYSTEM_CLOCK, seconds, cancel))
 
 
 def alive(pid: int) -> bool:

@@ -91,7 +91,7 @@ def old_token(refresh: Optional[str] = "r1") -> Token:
 def test_client_credentials() -> None:
     bench = Bench(GRANTED)
 
-    token = bench.credentials("p:w").fetch(None, bench.deadline())
+    token = bench.credentials("p:w").fetch(bench.deadline())
 
     assert token.value == "abc"
     assert bench.forms == [{"grant_type": "client_credentials", "scope": "all offline", "audience": "flyte"}]
@@ -114,7 +114,7 @@ def test_the_secret_goes_where_the_provider_or_the_caller_wants_it(
 ) -> None:
     bench = Bench(GRANTED, config=CONFIG._replace(token_methods=methods, scopes=(), audience=""))
 
-    bench.credentials(style=style).fetch(None, bench.deadline())
+    bench.credentials(style=style).fetch(bench.deadline())
 
     secret = {"client_id": "me", "client_secret": "s"} if in_form else {}
     assert bench.forms == [{"grant_type": "client_credentials", **secret}]
@@ -126,7 +126,7 @@ def test_a_secret_may_change_between_tokens() -> None:
     secrets = iter(["one", "two"])
     flow = bench.credentials(lambda: next(secrets))
     for _ in range(2):
-        flow.fetch(None, bench.deadline())
+        flow.fetch(bench.deadline())
 
     shown = [base64.b64decode(asked.headers["authorization"][6:]) for asked in bench.web.asked]
     assert shown == [b"me:one", b"me:two"]
@@ -137,7 +137,7 @@ def test_a_secret_that_is_none(secret: Any) -> None:
     bench = Bench(GRANTED)
 
     with pytest.raises(errors.ConfigError, match="client_secret"):
-        bench.credentials(secret).fetch(None, bench.deadline())
+        bench.credentials(secret).fetch(bench.deadline())
 
 
 @pytest.mark.parametrize("flow", ["device", "pkce"])
@@ -145,7 +145,7 @@ def test_a_secret_that_is_none(secret: Any) -> None:
 def test_a_refresh_token_asks_nobody_and_is_kept(flow: str, present: bool) -> None:
     bench = Bench({"access_token": "abc"}, present=present)
 
-    token = getattr(bench, flow)().fetch(old_token(), bench.deadline())
+    token = getattr(bench, flow)().renew(old_token(), bench.deadline())
 
     assert (token.value, token.refresh) == ("abc", "r1")
     assert bench.forms == [{"grant_type": "refresh_token", "refresh_token": "r1", "client_id": "public"}]
@@ -156,7 +156,7 @@ def test_a_refresh_token_asks_nobody_and_is_kept(flow: str, present: bool) -> No
 def test_a_refresh_token_that_rotates_is_replaced(flow: str) -> None:
     bench = Bench(GRANTED)
 
-    assert getattr(bench, flow)().fetch(old_token(), bench.deadline()).refresh == "r2"
+    assert getattr(bench, flow)().renew(old_token(), bench.deadline()).refresh == "r2"
 
 
 @pytest.mark.parametrize("flow", ["device", "pkce"])
@@ -167,7 +167,7 @@ def test_a_provider_that_is_down_costs_nobody_the_sign_in(flow: str, failure: An
     bench = Bench(failure)
 
     with pytest.raises(errors.CallError) as caught:
-        getattr(bench, flow)().fetch(old_token(), bench.deadline())
+        getattr(bench, flow)().renew(old_token(), bench.deadline())
     assert caught.value.code is Code.UNAVAILABLE
     assert len(bench.web.asked) == 1
     assert bench.told == []
@@ -178,17 +178,19 @@ def test_a_provider_that_is_down_costs_nobody_the_sign_in(flow: str, failure: An
 def test_nobody_to_sign_in_is_said_with_what_helps(flow: str, old: Optional[Token]) -> None:
     bench = Bench(web_answer({"error": "invalid_grant"}, 400), present=False)
 
+    source = getattr(bench, flow)()
+    assert source.renew(old, bench.deadline()) is None
     with pytest.raises(
         errors.UnauthenticatedError, match=r"nobody can sign in here .*api_key=.*FLYTE_API_KEY.*command="
     ):
-        getattr(bench, flow)().fetch(old, bench.deadline())
+        source.fetch(bench.deadline())
     assert bench.web.requests(DEVICE) == []
 
 
 def test_a_device_code_is_polled_for_at_its_interval() -> None:
     bench = Bench(PENDING, PENDING, GRANTED)
 
-    token = bench.device().fetch(None, bench.deadline())
+    token = bench.device().fetch(bench.deadline())
 
     assert (token.value, token.refresh) == ("abc", "r2")
     assert bench.clock.slept == [7, 7, 7]
@@ -201,14 +203,14 @@ def test_a_device_code_is_polled_for_at_its_interval() -> None:
 def test_a_device_code_without_an_interval_is_polled_for_every_five_seconds() -> None:
     bench = Bench(PENDING, GRANTED)
     bench.web.on(DEVICE, {name: value for name, value in CODE.items() if name != "interval"})
-    bench.device().fetch(None, bench.deadline())
+    bench.device().fetch(bench.deadline())
 
     assert bench.clock.slept == [5, 5]
 
 
 def test_slow_down_makes_it_slower_for_good() -> None:
     bench = Bench(SLOW_DOWN, PENDING, SLOW_DOWN, GRANTED)
-    bench.device().fetch(None, bench.deadline())
+    bench.device().fetch(bench.deadline())
 
     assert bench.clock.slept == [7, 12, 12, 17]
 
@@ -217,11 +219,11 @@ def test_slow_down_holds_for_the_next_call_too() -> None:
     bench = Bench(SLOW_DOWN, PENDING, GRANTED)
     flow = bench.device()
     with pytest.raises(errors.CallTimeoutError):
-        flow.fetch(None, bench.deadline(20.0))
+        flow.fetch(bench.deadline(20.0))
     assert bench.clock.slept == [7, 12, 1]
     assert "dev-code" not in repr(flow._pending)
 
-    flow.fetch(None, bench.deadline())
+    flow.fetch(bench.deadline())
 
     assert bench.clock.slept == [7, 12, 1, 12]
 
@@ -238,7 +240,7 @@ def test_a_provider_is_not_asked_sooner_though_the_call_ends() -> None:
     bench.clock = EarlyClock()
 
     with pytest.raises(errors.CallTimeoutError, match="the code is still good"):
-        bench.device().fetch(None, bench.deadline(3.0))
+        bench.device().fetch(bench.deadline(3.0))
     assert bench.forms == []
 
 
@@ -258,14 +260,14 @@ def test_a_provider_is_not_asked_sooner_though_the_call_ends() -> None:
 def test_a_provider_that_falters_while_polled(failure: Any, then: float) -> None:
     bench = Bench(PENDING, failure, GRANTED)
 
-    assert bench.device().fetch(None, bench.deadline()).value == "abc"
+    assert bench.device().fetch(bench.deadline()).value == "abc"
     assert bench.clock.slept == [7, 7, then]
 
 
 def test_an_address_with_the_code_in_it_is_shown_with_the_code() -> None:
     bench = Bench(GRANTED)
     bench.web.on(DEVICE, {**CODE, "verification_uri_complete": "https://idp.example/activate?c=WDJB"})
-    bench.device().fetch(None, bench.deadline())
+    bench.device().fetch(bench.deadline())
 
     assert bench.told == [
         "To sign in, open https://idp.example/activate?c=WDJB and check that it shows the code WDJB-MJHT"
@@ -275,7 +277,7 @@ def test_an_address_with_the_code_in_it_is_shown_with_the_code() -> None:
 def test_what_is_shown_of_a_strangers_words_is_harmless() -> None:
     bench = Bench(GRANTED)
     bench.web.on(DEVICE, {**CODE, "user_code": "A\x1b]0;x\x07B\nC", "verification_uri_complete": "javascript:alert(1)"})
-    bench.device().fetch(None, bench.deadline())
+    bench.device().fetch(bench.deadline())
 
     assert bench.told == ["To sign in, open https://idp.example/activate and enter the code A ]0;x B C"]
 
@@ -293,10 +295,10 @@ def test_the_end_of_a_device_code(error: str, said: str) -> None:
     flow = bench.device()
 
     with pytest.raises(errors.UnauthenticatedError, match=said) as caught:
-        flow.fetch(None, bench.deadline())
+        flow.fetch(bench.deadline())
     assert "dev-code" not in str(caught.value)
     bench.web.on(TOKEN, GRANTED)
-    flow.fetch(None, bench.deadline())
+    flow.fetch(bench.deadline())
     assert len(bench.web.requests(DEVICE)) == 2, "a code that is over is not used again"
 
 
@@ -305,7 +307,7 @@ def test_a_device_code_is_not_polled_for_when_its_time_is_over() -> None:
     bench.web.on(DEVICE, {**CODE, "expires_in": 20})
 
     with pytest.raises(errors.UnauthenticatedError, match="while it was good"):
-        bench.device().fetch(None, bench.deadline())
+        bench.device().fetch(bench.deadline())
     assert len(bench.forms) == 3
 
 
@@ -314,10 +316,10 @@ def test_a_call_that_ends_too_soon_leaves_the_code_to_the_next() -> None:
     flow = bench.device()
 
     with pytest.raises(errors.CallTimeoutError, match=r"within 16 s.*code is still good") as caught:
-        flow.fetch(None, bench.deadline(16.0))
+        flow.fetch(bench.deadline(16.0))
     assert bench.clock.slept == [7, 7, 2]
     assert not caught.value.sent
-    assert flow.fetch(None, bench.deadline()).value == "abc"
+    assert flow.fetch(bench.deadline()).value == "abc"
     assert len(bench.web.requests(DEVICE)) == 1
     assert len(set(bench.told)) == 1
     assert len(bench.told) == 2
@@ -331,7 +333,7 @@ USED_UP = web_answer({"error": "invalid_grant"}, 400)
 def test_a_code_that_was_used_up_by_an_answer_that_was_lost_is_followed_by_another(lost: errors.CallError) -> None:
     bench = Bench(PENDING, lost, USED_UP, PENDING, GRANTED)
 
-    assert bench.device().fetch(None, bench.deadline()).value == "abc"
+    assert bench.device().fetch(bench.deadline()).value == "abc"
     assert len(bench.web.requests(DEVICE)) == 2
     assert len(bench.told) == 2
 
@@ -341,7 +343,7 @@ def test_a_code_that_is_refused_though_no_answer_was_lost_is_the_end(answers: tu
     bench = Bench(*answers)
 
     with pytest.raises(errors.UnauthenticatedError, match="answered invalid_grant"):
-        bench.device().fetch(None, bench.deadline())
+        bench.device().fetch(bench.deadline())
     assert len(bench.web.requests(DEVICE)) == codes
 
 
@@ -351,7 +353,7 @@ def test_a_device_sign_in_can_be_canceled() -> None:
     cancel.cancel()
 
     with pytest.raises(errors.CanceledError):
-        bench.device().fetch(None, bench.deadline(None, cancel))
+        bench.device().fetch(bench.deadline(None, cancel))
     assert bench.forms == []
 
 
@@ -374,7 +376,7 @@ def test_an_answer_that_is_no_device_code(answer: Any, kind: type[errors.CallErr
     bench.web.on(DEVICE, answer)
 
     with pytest.raises(kind, match=said):
-        bench.device().fetch(None, bench.deadline())
+        bench.device().fetch(bench.deadline())
     assert bench.told == []
 
 
@@ -382,7 +384,7 @@ def test_a_provider_without_device_codes() -> None:
     bench = Bench(GRANTED, config=CONFIG._replace(device_authorization_endpoint=""))
 
     with pytest.raises(errors.UnauthenticatedError, match="gives no device codes"):
-        bench.device().fetch(None, bench.deadline())
+        bench.device().fetch(bench.deadline())
 
 
 @pytest.mark.parametrize(
@@ -415,17 +417,24 @@ def test_a_browser_is_not_sent_where_it_can_not_come_back_from(
     bench = Bench(GRANTED, config=config)
 
     with pytest.raises(kind, match=said):
-        bench.pkce().fetch(None, bench.deadline())
+        bench.pkce().fetch(bench.deadline())
     assert bench.told == []
 
 
-@pytest.mark.parametrize(("old", "quiet"), [(old_token(), True), (old_token(None), False)])
-def test_only_a_refresh_token_asks_nobody(old: Token, quiet: bool) -> None:
+@pytest.mark.parametrize("old", [None, old_token(None)], ids=["first", "no refresh"])
+@pytest.mark.parametrize("flow", ["device", "pkce"])
+def test_only_a_refresh_token_asks_nobody(flow: str, old: Optional[Token]) -> None:
     bench = Bench(GRANTED)
 
-    assert bench.device().quiet(old) is quiet
-    assert bench.pkce().quiet(old) is quiet
-    assert bench.credentials().quiet(old) is True
+    assert getattr(bench, flow)().renew(old, bench.deadline()) is None
+    assert bench.web.asked == []
+
+
+@pytest.mark.parametrize("old", [None, old_token()], ids=["first", "next"])
+def test_a_program_asks_nobody(old: Optional[Token]) -> None:
+    bench = Bench(GRANTED)
+
+    assert bench.credentials().renew(old, bench.deadline()).value == "abc"
 
 
 def jwt(claims: Any) -> str:
@@ -449,11 +458,11 @@ def jwt(claims: Any) -> str:
 )
 def test_a_given_token_lives_as_long_as_it_says(text: str, life: Optional[float]) -> None:
     bench = Bench()
-    token = GivenToken(text).fetch(None, bench.deadline())
+    token = GivenToken(text).fetch(bench.deadline())
 
     assert token.value == text
     assert token.left(Moment.now(bench.clock)) == life
-    assert not GivenToken(text).quiet(token)
+    assert GivenToken(text).renew(token, bench.deadline()) is None
 
 
 def test_a_function_is_asked_for_each_token() -> None:
@@ -461,16 +470,18 @@ def test_a_function_is_asked_for_each_token() -> None:
     texts = iter(["one", "two"])
     source = GivenToken(lambda: next(texts))
 
-    assert [source.fetch(None, bench.deadline()).value for _ in range(2)] == ["one", "two"]
-    assert source.quiet(old_token())
+    assert source.fetch(bench.deadline()).value == "one"
+    renewed = source.renew(old_token(), bench.deadline())
+    assert renewed is not None
+    assert renewed.value == "two"
     with pytest.raises(StopIteration):
-        source.fetch(None, bench.deadline())
+        source.fetch(bench.deadline())
 
 
 @pytest.mark.parametrize("token", ["", "a b", "a\n", "\u00e9", lambda: None, lambda: b"x"])
 def test_a_given_token_that_is_none(token: Any) -> None:
     with pytest.raises(errors.ConfigError, match="token is none"):
-        GivenToken(token).fetch(None, Bench().deadline())
+        GivenToken(token).fetch(Bench().deadline())
 
 
 def test_passthrough_shows_what_the_block_says_and_has_nothing_else() -> None:

@@ -28,9 +28,18 @@ class FakeSource:
         self.outcomes = list(outcomes)
         self.olds: list[Optional[Token]] = []
         self.deadlines: list[Deadline] = []
-        self.asks_nobody = True
+        self.person_needed = False
+        self.renewals = 0
 
-    def fetch(self, old: Optional[Token], deadline: Deadline) -> Token:
+    def renew(self, old: Optional[Token], deadline: Deadline) -> Optional[Token]:
+        self.renewals += 1
+        return None if self.person_needed else self._next(old, deadline)
+
+    def fetch(self, deadline: Deadline) -> Token:
+        assert self.person_needed, "nobody is asked where it goes without"
+        return self._next(None, deadline)
+
+    def _next(self, old: Optional[Token], deadline: Deadline) -> Token:
         born = Moment.now(self.clock)
         self.olds.append(old)
         self.deadlines.append(deadline)
@@ -41,9 +50,6 @@ class FakeSource:
             raise outcome
         assert outcome is None or isinstance(outcome, float)
         return Token(f"t{len(self.olds)}", born, life=outcome)
-
-    def quiet(self, old: Token) -> bool:
-        return self.asks_nobody
 
 
 class FakeHeader:
@@ -176,7 +182,7 @@ def test_who_keeps_a_token_to_its_end_is_not_asked_for_each_call() -> None:
     first = bench.show()
     born = Moment.now(bench.clock)
     # Such as a command with a store of its own: it gives the same one until that is over.
-    bench.source.fetch = lambda old, deadline: (  # type: ignore[method-assign]
+    bench.source.renew = lambda old, deadline: (  # type: ignore[method-assign]
         bench.source.olds.append(old) or Token("t1", born, life=100.0)  # type: ignore[func-returns-value]
     )
     bench.clock.now += 91
@@ -196,11 +202,76 @@ def test_an_early_renewal_takes_no_more_than_half_of_what_is_left() -> None:
 
 def test_nobody_is_asked_to_sign_in_early() -> None:
     bench = Bench(100.0)
-    bench.source.asks_nobody = False
+    bench.source.person_needed = True
     bench.show()
     bench.clock.now += 99
-    assert bench.show() == {HEADER: "Bearer t1"}
+    assert [bench.show() for _ in range(3)] == [{HEADER: "Bearer t1"}] * 3
+    assert bench.source.renewals == 2, "what a person alone can do is not tried with each call"
     bench.clock.now += 2
+    assert bench.show() == {HEADER: "Bearer t2"}
+
+
+def test_what_is_there_is_shown_before_a_server_asks() -> None:
+    bench = Bench(3600.0, eager=False, looks=True)
+
+    assert bench.show() == {HEADER: "Bearer t1"}
+    bench.clock.now += 3601
+    assert bench.show() == {HEADER: "Bearer t2"}
+    bench.source.person_needed = True
+    bench.clock.now += 3601
+    assert bench.show() == {}, "the server may not want anybody any more"
+    assert bench.refuse({}) is True
+    assert bench.show() == {HEADER: "Bearer t3"}
+
+
+@pytest.mark.parametrize("outcome", ["nothing", "failure"])
+def test_nobody_is_asked_before_a_server_asks(outcome: str) -> None:
+    bench = Bench(unavailable() if outcome == "failure" else 3600.0, eager=False, looks=True)
+    bench.source.person_needed = outcome == "nothing"
+
+    assert [bench.show() for _ in range(3)] == [{}] * 3
+    assert bench.source.renewals == 1, "it is looked once"
+    bench.source.outcomes = [3600.0]
+    assert bench.refuse({}) is True
+    assert bench.show() != {}
+
+
+def test_a_look_that_is_canceled_ends_the_call() -> None:
+    bench = Bench(3600.0, eager=False, looks=True)
+    cancel = Cancel()
+
+    def end() -> Exception:
+        cancel.cancel()
+        return errors.CanceledError("the call was canceled", Code.CANCELED, sent=False)
+
+    bench.source.outcomes = [end]
+    with pytest.raises(errors.CanceledError):
+        bench.credentials.headers(bench.deadline(None, cancel))
+    bench.source.outcomes = [3600.0]
+    assert bench.show() == {HEADER: "Bearer t2"}, "the next one looks again"
+
+
+def test_who_needs_a_token_asks_the_person_whom_a_quiet_renewal_did_not() -> None:
+    bench = Bench(100.0)
+    sent = bench.show()
+    bench.clock.now += 95
+    inside, go_on = threading.Event(), threading.Event()
+    bench.source.person_needed = True
+    renew = bench.source.renew
+
+    def slowly(old: Optional[Token], deadline: Deadline) -> Optional[Token]:
+        inside.set()
+        assert go_on.wait(20)
+        return renew(old, deadline)
+
+    bench.source.renew = slowly  # type: ignore[method-assign]
+    early = threading.Thread(target=bench.show)
+    early.start()
+    assert inside.wait(20)
+    threading.Thread(target=lambda: (waiting(bench, 1), go_on.set())).start()
+
+    assert bench.refuse(sent) is True
+    early.join(20)
     assert bench.show() == {HEADER: "Bearer t2"}
 
 
@@ -216,7 +287,7 @@ def test_a_refused_token_is_replaced() -> None:
 
 def test_the_same_token_again_is_nothing_else_to_show() -> None:
     bench = Bench(3600.0)
-    bench.source.fetch = lambda old, deadline: Token("same", Moment.now(bench.clock))  # type: ignore[method-assign]
+    bench.source.renew = lambda old, deadline: Token("same", Moment.now(bench.clock))  # type: ignore[method-assign]
 
     assert bench.refuse(bench.show()) is False
 
