@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from programs import Missing, path_of
+from programs import needed
 
 from flyte_lite.devbox import Devbox
 
@@ -27,17 +27,6 @@ from chaos_server import CERTIFICATES, ChaosServer, Peer, server_context
 USER, PASSWORD = "me", "h1dden-word"
 AUTHORITY = str(CERTIFICATES / "authority.pem")
 HERE = "127.0.0.1"
-
-
-def program(name: str) -> str:
-    """A program, or a test that is skipped."""
-    folder = os.environ.get("PROXIES_PROGRAMS")
-    if not folder:
-        pytest.skip("PROXIES_PROGRAMS names no folder of proxies: see programs.py")
-    try:
-        return str(path_of(name, Path(folder)))
-    except Missing as error:
-        pytest.skip(str(error))
 
 
 @contextlib.contextmanager
@@ -119,14 +108,14 @@ def silent() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def tinyproxy(secure: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A proxy with a password, which opens tunnels to the devbox by https and nowhere else."""
-    found, folder = program("tinyproxy"), tmp_path_factory.mktemp("tinyproxy")
+    found, folder = needed("tinyproxy"), tmp_path_factory.mktemp("tinyproxy")
 
     def command(port: int) -> list[str]:
         (folder / "conf").write_text(
             f"Port {port}\nListen {HERE}\nTimeout 60\nMaxClients 50\nBasicAuth {USER} {PASSWORD}\n"
             f'LogFile "{folder / "log"}"\nConnectPort {secure.rpartition(":")[2]}\n'
         )
-        return [found, "-d", "-c", str(folder / "conf")]
+        return [str(found), "-d", "-c", str(folder / "conf")]
 
     with running(command) as port:
         yield f"{HERE}:{port}"
@@ -142,12 +131,12 @@ class Interceptor(NamedTuple):
 @pytest.fixture(scope="session")
 def mitmproxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interceptor]:
     """One that opens TLS, under an authority of its own, and holds answers back until they are whole."""
-    found, folder = program("mitmdump"), tmp_path_factory.mktemp("mitmproxy")
+    found, folder = needed("mitmdump"), tmp_path_factory.mktemp("mitmproxy")
     options = [f"confdir={folder}", f"proxyauth={USER}:{PASSWORD}", f"ssl_verify_upstream_trusted_ca={AUTHORITY}"]
 
     def command(port: int) -> list[str]:
         settings = [word for option in options for word in ("--set", option)]
-        return [found, "-q", "--listen-host", HERE, "--listen-port", str(port), *settings]
+        return [str(found), "-q", "--listen-host", HERE, "--listen-port", str(port), *settings]
 
     with running(command) as port:
         yield Interceptor(f"{HERE}:{port}", str(folder / "mitmproxy-ca-cert.pem"))
@@ -192,7 +181,7 @@ class Nginx(NamedTuple):
 @pytest.fixture(scope="session")
 def nginx(box: Devbox, nobody: str, silent: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
     """A reverse proxy before the devbox, with a path prefix; `usual` is as it comes."""
-    found, folder = program("nginx"), tmp_path_factory.mktemp("nginx")
+    found, folder = needed("nginx"), tmp_path_factory.mktemp("nginx")
     with socket.socket() as free:
         free.bind((HERE, 0))
         secure: int = free.getsockname()[1]
@@ -211,7 +200,7 @@ def nginx(box: Devbox, nobody: str, silent: str, tmp_path_factory: pytest.TempPa
                 silent=silent,
             )
         )
-        return [found, "-p", str(folder), "-c", str(folder / "conf")]
+        return [str(found), "-p", str(folder), "-c", str(folder / "conf")]
 
     with running(command) as port:
         yield Nginx(f"{HERE}:{port}", f"{HERE}:{secure}")
