@@ -12,17 +12,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from flyte_lite._clock import SYSTEM_CLOCK, Deadline
-from flyte_lite._rpc.codec import PROTO
+from flyte_lite._rpc.codec import JSON, PROTO
 from flyte_lite.devbox._refusal import ConnectionDropped, refusal
 from flyte_lite.devbox.calls import Calls, ServedCall
 from flyte_lite.devbox.faults import Faults
-from flyte_lite.devbox.protocols import Answer, Headers, Incoming, Protocol, accepted, choose
-from flyte_lite.devbox.services.call import Call, CallOver, End
+from flyte_lite.devbox.guard import NotAdmitted
+from flyte_lite.devbox.protocols import Answer, Headers, Incoming, Protocol, accepted, choose, refused
+from flyte_lite.devbox.protocols.error_json import status_of
+from flyte_lite.devbox.services.call import Call, CallOver, End, endpoint_of
 from flyte_lite.errors import CallError, Code
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from flyte_lite.devbox.guard import Guard
     from flyte_lite.devbox.object_store import ObjectStore
     from flyte_lite.devbox.services import Rpc
 
@@ -40,6 +43,7 @@ _TEXT = "text/plain; charset=utf-8"
 _REASONS = {
     200: "OK",
     206: "Partial Content",
+    303: "See Other",
     400: "Bad Request",
     401: "Unauthorized",
     403: "Forbidden",
@@ -68,6 +72,7 @@ class Application:
         faults: What is to go wrong; None is nothing.
         calls: Where calls are kept; None is nowhere.
         store: The object store, for those who come with a signed address; None is not served.
+        guard: Lets callers in; None lets everybody.
 
     Raises:
         ConnectionDropped: From a call, where the server is to close the connection without an answer, or without the
@@ -80,8 +85,10 @@ class Application:
         faults: Optional[Faults] = None,
         calls: Optional[Calls] = None,
         store: Optional[ObjectStore] = None,
+        guard: Optional[Guard] = None,
     ) -> None:
         self._rpcs = rpcs
+        self._guard = guard
         self._store = store
         self._faults = Faults(rpcs) if faults is None else faults
         self._calls = calls
@@ -100,8 +107,10 @@ class Application:
             answer = self._call(rpc, incoming, environ.get(GONE, _never))
         elif self._store is not None and self._store.serves(incoming.path):
             answer = self._store.answer(incoming)
+        elif self._guard is not None and self._guard.authority.serves(incoming.path):
+            answer = self._guard.authority.answer(incoming)
         else:
-            answer = _elsewhere(incoming)
+            answer = self._elsewhere(incoming)
         headers = answer.headers
         if answer.length is not None:
             headers = [*headers, ("Content-Length", str(answer.length))]
@@ -111,6 +120,12 @@ class Application:
         return answer.body if incoming.method != "HEAD" else ()
 
     def _call(self, rpc: Rpc, incoming: Incoming, gone: Callable[[], bool]) -> Answer:
+        identity: Optional[Mapping[str, str]] = None
+        if self._guard is not None:
+            try:
+                identity = self._guard.admit(rpc.name, incoming.headers)
+            except NotAdmitted as why:
+                return self._not_admitted(rpc, incoming, why)
         if rpc.both_ways:
             return Answer(505, [("Connection", "close")])
         methods = ["GET", "POST"] if rpc.by_get else ["POST"]
@@ -121,15 +136,34 @@ class Application:
             return Answer(415, [("Accept-Post", accepted(rpc.streams))])
         if incoming.method == "GET" and incoming.has_body:
             return Answer(415, [])
-        return protocol.answer(self._messages(rpc, protocol, incoming, gone))
+        return protocol.answer(self._messages(rpc, protocol, incoming, gone, identity))
 
-    def _messages(self, rpc: Rpc, protocol: Protocol, incoming: Incoming, gone: Callable[[], bool]) -> Iterator[bytes]:
+    def _not_admitted(self, rpc: Rpc, incoming: Incoming, why: NotAdmitted) -> Answer:
+        protocol = choose(incoming, rpc.streams)
+        if protocol is None:
+            answer = refused(why.error)
+        else:
+            answer = protocol.refused(why.error)
+            if self._calls is not None:
+                served = ServedCall(rpc.name, protocol.name, protocol.codec.name, incoming.headers)
+                served.code, served.error, served.finished = why.error.code, why.error.message, time.time()
+                self._calls.begin(served)
+        return answer._replace(headers=[*answer.headers, ("WWW-Authenticate", why.challenge)])
+
+    def _messages(
+        self,
+        rpc: Rpc,
+        protocol: Protocol,
+        incoming: Incoming,
+        gone: Callable[[], bool],
+        identity: Optional[Mapping[str, str]],
+    ) -> Iterator[bytes]:
         """The answer's messages, encoded; CallError ends them."""
         served = ServedCall(rpc.name, protocol.name, protocol.codec.name, incoming.headers)
         if self._calls is not None:
             self._calls.begin(served)
         try:
-            yield from self._carried_out(rpc, protocol, incoming, gone, served)
+            yield from self._carried_out(rpc, protocol, incoming, gone, served, identity)
         except CallError as error:
             served.code, served.error = error.code, error.message
             raise
@@ -154,7 +188,13 @@ class Application:
             served.finished = time.time()
 
     def _carried_out(
-        self, rpc: Rpc, protocol: Protocol, incoming: Incoming, gone: Callable[[], bool], served: ServedCall
+        self,
+        rpc: Rpc,
+        protocol: Protocol,
+        incoming: Incoming,
+        gone: Callable[[], bool],
+        served: ServedCall,
+        identity: Optional[Mapping[str, str]],
     ) -> Iterator[bytes]:
         seconds = protocol.check()
         deadline = Deadline(SYSTEM_CLOCK, seconds)
@@ -163,7 +203,7 @@ class Application:
             self._calls.asked(served, request)
         if seconds is not None and seconds <= 0:
             raise refusal(Code.DEADLINE_EXCEEDED, _LATE)
-        call = Call(incoming.headers, deadline, gone, self._stopping, incoming.scheme)
+        call = Call(incoming.headers, deadline, gone, self._stopping, incoming.scheme, identity)
         for message in self._handled(rpc, request, call):
             try:
                 encoded = protocol.codec.encode(message)
@@ -190,20 +230,29 @@ class Application:
             plan.lose()
         yield response
 
+    def _elsewhere(self, incoming: Incoming) -> Answer:
+        path, method = incoming.path, incoming.method
+        if path in ("/healthz", "/readyz") and method in ("GET", "HEAD"):
+            return Answer(200, [("Content-Type", _TEXT)], [b"OK"], 2)
+        if path == _OAUTH:
+            if method != "GET":
+                return _text(405, "method not allowed\n", ("Allow", "GET"))
+            return _text(501, _NO_OAUTH) if self._guard is None else _how_to_sign_in(self._guard, incoming)
+        return _text(404, "404 page not found\n")
+
 
 def _never() -> bool:
     return False
 
 
-def _elsewhere(incoming: Incoming) -> Answer:
-    path, method = incoming.path, incoming.method
-    if path in ("/healthz", "/readyz") and method in ("GET", "HEAD"):
-        return Answer(200, [("Content-Type", _TEXT)], [b"OK"], 2)
-    if path == _OAUTH:
-        if method != "GET":
-            return _text(405, "method not allowed\n", ("Allow", "GET"))
-        return _text(501, _NO_OAUTH)
-    return _text(404, "404 page not found\n")
+def _how_to_sign_in(guard: Guard, incoming: Incoming) -> Answer:
+    """The document of RFC 8414, whose names the real server writes as protobuf does in JSON."""
+    try:
+        found = guard.authority.metadata(endpoint_of(incoming.headers, incoming.scheme))
+    except CallError as error:
+        return _text(status_of(error.code), f"{error.code.value}: {error.message}\n")
+    body = JSON.encode(found)
+    return Answer(200, [("Content-Type", "application/json")], [body], len(body))
 
 
 def _text(status: int, text: str, *headers: tuple[str, str]) -> Answer:

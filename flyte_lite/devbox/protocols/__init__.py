@@ -9,9 +9,9 @@ from __future__ import annotations
 from flyte_lite.devbox.protocols.connect import ConnectGet, ConnectStream, ConnectUnary
 from flyte_lite.devbox.protocols.grpc import Grpc, GrpcWeb
 from flyte_lite.devbox.protocols.incoming import Incoming
-from flyte_lite.devbox.protocols.protocol import Answer, Headers, Protocol
+from flyte_lite.devbox.protocols.protocol import Answer, Headers, Protocol, refused
 
-__all__ = ["Answer", "Headers", "Incoming", "Protocol", "accepted", "choose"]
+__all__ = ["Answer", "Headers", "Incoming", "Protocol", "accepted", "choose", "refused"]
 
 _STREAMS: tuple[type[Protocol], ...] = (ConnectStream, GrpcWeb, Grpc)
 _UNARY: tuple[type[Protocol], ...] = (ConnectUnary, GrpcWeb, Grpc)

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from flyte_lite._rpc.codec import PROTO, Codec
 from flyte_lite._rpc.envelope import TRAILERS
 from flyte_lite.devbox._refusal import refusal
+from flyte_lite.devbox.protocols.error_json import status_of
 from flyte_lite.devbox.protocols.protocol import Answer, Enveloped, Headers, first_of
 from flyte_lite.errors import CallError, Code
 
@@ -76,6 +77,10 @@ class Grpc(Enveloped):
 
     def special(self, flags: int, data: bytes) -> None:
         raise refusal(Code.INTERNAL, f"protocol error: invalid envelope flags {flags}")
+
+    def refused(self, error: CallError) -> Answer:
+        headers = [("Content-Type", self.incoming.content_type), *_outcome(error)]
+        return Answer(status_of(error.code), headers)
 
     def answer(self, messages: Iterator[bytes]) -> Answer:
         first, error = first_of(messages)

@@ -12,6 +12,7 @@ from flyte_lite._rpc.compression import gunzip, gzip
 from flyte_lite._rpc.envelope import COMPRESSED, EnvelopeCutShort, EnvelopeReader, pack
 from flyte_lite.devbox._refusal import refusal
 from flyte_lite.devbox.protocols import protojson
+from flyte_lite.devbox.protocols.error_json import error_object, json_bytes, status_of
 from flyte_lite.errors import CallError, Code
 
 if TYPE_CHECKING:
@@ -92,6 +93,10 @@ class Protocol(ABC):
             messages: Encoded. They end, or raise CallError for an error; what else they raise passes through.
         """
 
+    def refused(self, error: CallError) -> Answer:
+        """The answer of somebody who stands before all services, and whose HTTP status says it already."""
+        return refused(error)
+
     def decode(self, data: bytes, kind: type[Message]) -> Message:
         """A message out of its bytes.
 
@@ -104,6 +109,12 @@ class Protocol(ABC):
             return protojson.read(data, kind) if self.codec is JSON else self.codec.decode(data, kind)
         except ValueError as error:
             raise refusal(Code.INVALID_ARGUMENT, f"unmarshal message: {error}") from error
+
+
+def refused(error: CallError) -> Answer:
+    """An error as Connect's unary calls have it."""
+    text = json_bytes(error_object(error))
+    return Answer(status_of(error.code), [("Content-Type", "application/json")], [text], len(text))
 
 
 def negotiated(sent: str, accepted: str) -> tuple[bool, bool]:

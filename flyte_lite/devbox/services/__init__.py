@@ -6,7 +6,7 @@ What they refuse they raise (`_refusal`), with the real server's codes and, wher
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from google.protobuf import descriptor_pb2
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import ServiceDescriptor
     from google.protobuf.message import Message
 
+    from flyte_lite.devbox.guard import Guard
     from flyte_lite.devbox.object_store import ObjectStore
     from flyte_lite.devbox.services.run import Executor
     from flyte_lite.devbox.state import State
@@ -55,7 +56,7 @@ class Rpc(NamedTuple):
     by_get: bool = False
 
 
-def rpcs(state: State, executor: Executor, store: ObjectStore) -> Mapping[str, Rpc]:
+def rpcs(state: State, executor: Executor, store: ObjectStore, guard: Optional[Guard] = None) -> Mapping[str, Rpc]:
     """Every RPC that is served, by its path."""
     services = (
         ProjectService(state),
@@ -64,7 +65,7 @@ def rpcs(state: State, executor: Executor, store: ObjectStore) -> Mapping[str, R
         DataProxyService(state, store),
         ClusterService(),
         IdentityService(),
-        AuthMetadataService(),
+        AuthMetadataService(guard),
         TriggerService(state),
         SettingsService(state),
         InternalRunService(state),

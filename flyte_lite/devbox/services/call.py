@@ -41,6 +41,16 @@ class CallOver(Exception):
         self.end = end
 
 
+def endpoint_of(headers: Mapping[str, str], scheme: str) -> str:
+    """Scheme and host that a caller used, also if that is a proxy's, as long as it says so.
+
+    Args:
+        headers: By lower-case name.
+        scheme: The one that came in here.
+    """
+    return f"{headers.get('x-forwarded-proto') or scheme}://{headers.get('host', '')}"
+
+
 class Call:
     """The caller's side of a call.
 
@@ -50,9 +60,10 @@ class Call:
         gone: Tells whether the caller has left.
         stopping: Set when the server stops.
         scheme: "http" or "https", as the call came in.
+        identity: The claims of whoever calls, from a token that was checked; None where nothing is checked.
     """
 
-    __slots__ = ("_gone", "_looked", "_scheme", "_stopping", "deadline", "headers")
+    __slots__ = ("_gone", "_looked", "_scheme", "_stopping", "deadline", "headers", "identity")
 
     def __init__(
         self,
@@ -61,6 +72,7 @@ class Call:
         gone: Callable[[], bool] = lambda: False,
         stopping: Optional[threading.Event] = None,
         scheme: str = "http",
+        identity: Optional[Mapping[str, str]] = None,
     ) -> None:
         self.headers = headers
         self.deadline = deadline or Deadline(SYSTEM_CLOCK, None)
@@ -68,11 +80,12 @@ class Call:
         self._stopping = stopping or threading.Event()
         self._looked = self.deadline.clock.monotonic()
         self._scheme = scheme
+        self.identity = identity
 
     @property
     def endpoint(self) -> str:
-        """Scheme and host that the caller used, also if that is a proxy's, as long as it says so."""
-        return f"{self.headers.get('x-forwarded-proto') or self._scheme}://{self.headers.get('host', '')}"
+        """See `endpoint_of`."""
+        return endpoint_of(self.headers, self._scheme)
 
     def wait(self, changes: Changes, since: int) -> int:
         """Wait for a change: the count, once it is above `since`.

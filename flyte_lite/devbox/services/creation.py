@@ -52,7 +52,7 @@ class Creation:
         task, spec = self._task(request, trigger)
         run_spec = self._run_spec(request, trigger, spec, started_at)
         input_uri = self._inputs(request, trigger, key, spec, run_spec)
-        identity = caller(call.headers)
+        identity = caller(call)
         action = Action(
             *key,
             parent="",

@@ -1,4 +1,4 @@
-"""IdentityService, and who a caller is: the claims of a token that a proxy would have checked; here nothing is."""
+"""IdentityService, and who a caller is: the claims of a token that was checked, or that a proxy would have checked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class IdentityService:
         Raises:
             UnauthenticatedError: Nobody that can be told.
         """
-        found = claims(call.headers)
+        found = claims(call)
         if not found:
             raise refusal(
                 Code.UNAUTHENTICATED, "no authenticated identity on request (missing or untrusted identity headers)"
@@ -44,8 +44,12 @@ class IdentityService:
         )
 
 
-def claims(headers: Mapping[str, str]) -> dict[str, str]:
-    """The caller's claims that are texts; empty if there is no identity in the headers."""
+def claims(call: Call) -> Mapping[str, str]:
+    """The caller's claims that are texts; empty if nobody can be told."""
+    return _unchecked(call.headers) if call.identity is None else call.identity
+
+
+def _unchecked(headers: Mapping[str, str]) -> dict[str, str]:
     for token in (headers.get("x-amzn-oidc-data"), _bearer(headers.get("authorization", ""))):
         found = _payload(token) if token else {}
         if found.get("sub"):
@@ -54,9 +58,9 @@ def claims(headers: Mapping[str, str]) -> dict[str, str]:
     return {"sub": subject} if subject else {}
 
 
-def caller(headers: Mapping[str, str]) -> Optional[common_identity_pb2.EnrichedIdentity]:
+def caller(call: Call) -> Optional[common_identity_pb2.EnrichedIdentity]:
     """The same as runs record it; None without an identity."""
-    found = claims(headers)
+    found = claims(call)
     if not found:
         return None
     identity = common_identity_pb2.EnrichedIdentity()

@@ -1,0 +1,104 @@
+"""Who may call a devbox that wants to know; looked at before anything else of a call, as by a gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from flyte_lite.devbox._refusal import refusal
+from flyte_lite.errors import Code
+
+if TYPE_CHECKING:
+    from flyte_lite.devbox.protocols import Answer, Incoming
+    from flyte_lite.idl.flyteidl2.auth import auth_service_pb2
+
+DEFAULT_HEADER = "authorization"
+# How to sign in must be known before there is a token.
+_OPEN = "AuthMetadataService/"
+_REALM = 'Bearer realm="flyte devbox"'
+
+
+class TokenRefused(Exception):
+    """A token that is good for nothing here; the text says why, in ASCII without quotes, and nothing of the token."""
+
+
+class Authority(Protocol):
+    """Whose tokens a devbox takes."""
+
+    def identity(self, token: str) -> Mapping[str, str]:
+        """Whose token it is: its claims that are texts, at least `sub`.
+
+        Raises:
+            TokenRefused: Nobody's, not this server's, or not any more.
+        """
+        ...
+
+    def metadata(self, endpoint: str) -> auth_service_pb2.GetOAuth2MetadataResponse:
+        """How to get one.
+
+        Args:
+            endpoint: Scheme and host that the caller used.
+
+        Raises:
+            RpcError: Nobody can say now.
+        """
+        ...
+
+    def client(self, endpoint: str) -> auth_service_pb2.GetPublicClientConfigResponse:
+        """As what a person's client gets one; the header is added to it."""
+        ...
+
+    def serves(self, path: str) -> bool:
+        """True if a path of this server is the authority's."""
+        ...
+
+    def answer(self, incoming: Incoming) -> Answer:
+        """Answer one request for a path that it serves."""
+        ...
+
+
+class NotAdmitted(Exception):
+    """A call that is refused before it begins.
+
+    Attributes:
+        error: What the caller is told.
+        challenge: The `WWW-Authenticate` with it (RFC 6750, section 3).
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.error = refusal(Code.UNAUTHENTICATED, message)
+        self.challenge = f'{_REALM}, error="invalid_token", error_description="{reason}"' if reason else _REALM
+
+
+class Guard:
+    """Lets those in who have a token.
+
+    Args:
+        authority: Whose tokens.
+        header: What brings them. The others are not looked at.
+    """
+
+    def __init__(self, authority: Authority, header: str = DEFAULT_HEADER) -> None:
+        self.authority = authority
+        self.header = header.lower()
+
+    def admit(self, rpc: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Whoever calls, as claims; empty where nobody has to sign in.
+
+        Args:
+            rpc: Service and method.
+            headers: By lower-case name.
+
+        Raises:
+            NotAdmitted: There is no token, or none that is good.
+        """
+        if rpc.startswith(_OPEN):
+            return {}
+        kind, _, token = headers.get(self.header, "").strip().partition(" ")
+        if kind.lower() != "bearer" or not token.strip():
+            raise NotAdmitted(f"sign in first: there is no bearer token in the header {self.header}")
+        try:
+            return self.authority.identity(token.strip())
+        except TokenRefused as refused:
+            raise NotAdmitted(f"the token is not taken: {refused}", str(refused)) from None
