@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Optional, Union
 
 from flyte_lite._auth.discovery import ClientConfig, Discovery
-from flyte_lite._auth.provider import IdentityProvider, basic
+from flyte_lite._auth.provider import IdentityProvider, basic, shown
 from flyte_lite._auth.tokens import Token
 from flyte_lite._clock import Deadline
 from flyte_lite.errors import ConfigError
+
+_log = logging.getLogger("flyte_lite")
 
 Secret = Union[str, Callable[[], str]]
 """Itself, or what gives it each time that it is needed."""
@@ -92,6 +95,11 @@ def refreshed(
     if old is None or old.refresh is None:
         return None
     config = discovery.config(deadline)
+    where = provider.name(config.token_endpoint)
+    if old.issued_by not in (None, where):
+        # A server that was taken over could name its own, and get what lets it act as this person elsewhere.
+        _log.debug("the refresh token is not sent to %s, as it is not from there", shown(where))
+        return None
     fields, authorization, secrets = proof.of(config)
     form = {**further, "grant_type": "refresh_token", "refresh_token": old.refresh, **fields}
     answer = provider.post(

@@ -31,7 +31,7 @@ class ProviderAnswer:
     """A JSON object that an identity provider sent.
 
     Attributes:
-        url: Who sent it.
+        url: Who sent it, without a query.
         status: Of HTTP.
         fields: What is in it; may hold a token.
         born: When it was asked for.
@@ -79,7 +79,8 @@ class ProviderAnswer:
         if isinstance(kind, str) and kind.lower() != "bearer":
             raise self._useless(f"a token of the type {shown(kind)}, where only Bearer is known here")
         kept = None if old is None else old.refresh
-        return Token(value, self.born, life=self.seconds("expires_in"), refresh=self.text("refresh_token") or kept)
+        refresh = self.text("refresh_token") or kept
+        return Token(value, self.born, life=self.seconds("expires_in"), refresh=refresh, issued_by=self.url)
 
     def refusal(self, doing: str = "no token") -> CallError:
         """The error that it stands for."""
@@ -156,7 +157,7 @@ class IdentityProvider:
         secrets: Sequence[str],
     ) -> ProviderAnswer:
         origin, target = self.place(url)
-        where = f"{origin}{target.partition('?')[0]}"
+        where = self.name(url)
         born = Moment.now(deadline.clock)
         proxy = self._proxy if origin.host in self._proxied else None
         sent = {} if proxy is None else proxy.headers(deadline)
@@ -171,6 +172,15 @@ class IdentityProvider:
         except CallError as error:
             raise unsent(error, f"no token from {where}") from error.__cause__
         return _read(where, answer, born, secrets)
+
+    def name(self, url: str) -> str:
+        """An address as answers from there have it in `url`.
+
+        Raises:
+            EndpointError: See `place`.
+        """
+        origin, target = self.place(url)
+        return f"{origin}{target.partition('?')[0]}"
 
     def place(self, url: str) -> tuple[Origin, str]:
         """Where a URL leads: its origin, and its path and query.

@@ -54,15 +54,23 @@ class Token:
         born: When it was asked for.
         life: Seconds that it is good for from then on; None if nobody said.
         refresh: What gets the next one without asking anybody; None if nothing does.
+        issued_by: The token endpoint that `refresh` came from, and that alone gets to see it; None if nobody knows.
     """
 
-    __slots__ = ("_born", "_life", "refresh", "value")
+    __slots__ = ("_born", "_life", "issued_by", "refresh", "value")
 
     def __init__(
-        self, value: str, born: Moment, *, life: Optional[float] = None, refresh: Optional[str] = None
+        self,
+        value: str,
+        born: Moment,
+        *,
+        life: Optional[float] = None,
+        refresh: Optional[str] = None,
+        issued_by: Optional[str] = None,
     ) -> None:
         self.value = value
         self.refresh = refresh
+        self.issued_by = issued_by
         self._born = born
         self._life = life
 

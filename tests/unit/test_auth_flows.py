@@ -160,6 +160,18 @@ def test_a_refresh_token_that_rotates_is_replaced(flow: str) -> None:
 
 
 @pytest.mark.parametrize("flow", ["device", "pkce"])
+def test_a_refresh_token_goes_back_to_where_it_came_from_only(flow: str) -> None:
+    bench = Bench(GRANTED)
+    first = getattr(bench, flow)().renew(old_token(), bench.deadline())
+    moved = Bench(GRANTED, config=CONFIG._replace(token_endpoint="https://idp.example/other/token"))
+
+    assert first.issued_by == "https://idp.example:443/token"
+    assert getattr(moved, flow)().renew(first, moved.deadline()) is None
+    assert moved.web.asked == []
+    assert getattr(bench, flow)().renew(first, bench.deadline()).value == "abc"
+
+
+@pytest.mark.parametrize("flow", ["device", "pkce"])
 @pytest.mark.parametrize(
     "failure", [web_answer({"error": "server_error"}, 500), errors.ConnectionLostError("lost")], ids=["500", "lost"]
 )
