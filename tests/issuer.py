@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Optional
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
 from flyte_lite.idl.flyteidl2.auth import auth_service_pb2
+from flyte_lite.idl.flyteidl2.cluster import payload_pb2
 from flyte_lite.idl.flyteidl2.project import project_service_pb2
 
 CERTIFICATES = Path(__file__).parent / "chaos" / "certificates"
@@ -50,7 +51,9 @@ class Issuer:
         proxy_token: What a proxy before all of it wants to see; None is no proxy.
         interval: Seconds between questions for a device code.
         approve: What becomes of a device code when it is asked for the nth time: None waits, or an `error`, or "" .
-        before: Called with each request, from the thread that serves it; what it returns is answered instead.
+        before: Called with each request, from the thread that serves it; what it returns is answered instead: status,
+            content type, body and, if need be, further headers.
+        cluster: Where it says that its cluster is; "" knows of none.
         clients: Secret by id; "" is for one that can keep none.
         issued: All tokens, refresh tokens and codes that were ever given out.
     """
@@ -64,7 +67,8 @@ class Issuer:
         self.proxy_token: Optional[str] = None
         self.interval = 0.01
         self.approve: Callable[[int], Optional[str]] = lambda nth: ""
-        self.before: Callable[[Request], Optional[tuple[int, str, bytes]]] = lambda request: None
+        self.before: Callable[[Request], Optional[tuple[Any, ...]]] = lambda request: None
+        self.cluster = ""
         self.redirect_uri = "http://localhost/callback"
         self.issued: list[str] = []
         self.clients = {CLIENT_ID: CLIENT_SECRET, PUBLIC_ID: ""}
@@ -87,6 +91,9 @@ class Issuer:
         self.port: int = self._server.server_address[1]
         self.url = f"{self.scheme}://127.0.0.1:{self.port}"
         self.token_endpoint = f"{self.url}/token"
+        self.authorization_endpoint = f"{self.url}/authorize"
+        self.device_endpoint = f"{self.url}/device"
+        self.verification_uri = f"{self.url}/activate"
 
     def __enter__(self) -> Issuer:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -121,7 +128,8 @@ class Issuer:
             self.requests.append(request)
         instead = self.before(request)
         if instead is not None:
-            return (*instead, {})
+            status, kind, body, *further = instead
+            return status, kind, body, dict(*further)
         wanted = self.proxy_token
         if wanted is not None and request.headers.get("proxy-authorization") != f"Bearer {wanted}":
             return 401, "text/html", b"<html>the proxy wants to know you", {}
@@ -145,8 +153,8 @@ class Issuer:
         return {
             "issuer": self.url,
             "token_endpoint": self.token_endpoint,
-            "authorization_endpoint": f"{self.url}/authorize",
-            "device_authorization_endpoint": f"{self.url}/device",
+            "authorization_endpoint": self.authorization_endpoint,
+            "device_authorization_endpoint": self.device_endpoint,
         }
 
     def _rpc(self, request: Request) -> tuple[int, str, bytes, dict[str, str]]:
@@ -161,6 +169,8 @@ class Issuer:
                 scopes=["all", "offline"],
                 authorization_metadata_key=self.header,
             )
+        elif method == "SelectCluster" and self.cluster:
+            message = payload_pb2.SelectClusterResponse(cluster_endpoint=self.cluster)
         elif method == "GetProject":
             token = request.headers.get(self.header, "").partition("Bearer ")[2]
             if self._good.get(token, 0) < time.monotonic():
@@ -237,7 +247,7 @@ class Issuer:
         return {
             "device_code": code,
             "user_code": "WDJB-MJHT",
-            "verification_uri": f"{self.url}/activate",
+            "verification_uri": self.verification_uri,
             "expires_in": 600,
             "interval": self.interval,
         }

@@ -10,7 +10,7 @@ import errno
 import os
 import selectors
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any, Optional
 from urllib.parse import parse_qsl, urlsplit
@@ -170,18 +170,29 @@ class Loopback:
         line, *fields = head.decode("latin-1").split("\r\n")
         method, _, rest = line.partition(" ")
         path, _, query = rest.partition(" ")[0].partition("?")
+        headers = {name.strip().lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
         # A page of another site may make a name of its own lead here.
-        host = next((field[5:].strip() for field in fields if field[:5].lower() == "host:"), "")
-        if path.rstrip("/") != self._path.rstrip("/") or not is_loopback(_host_of(host)):
+        if path.rstrip("/") != self._path.rstrip("/") or not is_loopback(_host_of(headers.get("host", ""))):
             return False, {}, (404, "Not found", "This is where a sign-in ends, and nothing else.")
         if method != "GET":
             return False, {}, (405, "Not allowed", "A sign-in ends with GET.")
+        if not _navigates(headers):
+            return False, {}, (403, "Not allowed", "A sign-in ends with a page, and not with a part of another one.")
         pairs = parse_qsl(query, keep_blank_values=True)
         parameters = dict(pairs)
         if len(parameters) != len(pairs):
             return False, {}, (400, "Not valid", "A parameter came more than once.")
         taken, reply = judge(parameters)
         return taken, parameters, reply
+
+
+def _navigates(headers: Mapping[str, str]) -> bool:
+    """Whether a browser goes to a page; scripts, pictures and frames of another page come here otherwise."""
+    mode = headers.get("sec-fetch-mode")
+    if mode is None:
+        # Browsers that do not say it name a page whose script asks; "null" stands in some for one that sent a form.
+        return headers.get("origin", "null") == "null"
+    return mode == "navigate" and headers.get("sec-fetch-dest", "document") == "document"
 
 
 def _host_of(said: str) -> str:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import socket
-import ssl
-import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from typing import Any, Callable
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 from caller import calling
-from issuer import CERTIFICATES, Issuer
+from issuer import Issuer
+from stand_in_browser import Browser, callback, parameter, sign_in
 
 from flyte_lite import errors
 from flyte_lite._auth.loopback import Loopback
@@ -31,62 +28,6 @@ def issuer(request: pytest.FixtureRequest) -> Iterator[Issuer]:
 def plain_issuer() -> Iterator[Issuer]:
     with Issuer() as issuer:
         yield issuer
-
-
-class Browser:
-    """Does on a thread of its own what a person does with a page.
-
-    Attributes:
-        pages: Status and text of what it was shown.
-    """
-
-    def __init__(self, *acts: Callable[[Browser, str], None]) -> None:
-        self.acts = acts or (sign_in,)
-        self.urls: list[str] = []
-        self.pages: list[tuple[int, str]] = []
-        self.threads: list[threading.Thread] = []
-        self.problems: list[Exception] = []
-
-    def __call__(self, url: str) -> bool:
-        self.urls.append(url)
-        thread = threading.Thread(target=self._act, args=(url,))
-        self.threads.append(thread)
-        thread.start()
-        return True
-
-    def _act(self, url: str) -> None:
-        try:
-            for act in self.acts:
-                act(self, url)
-        except Exception as error:  # noqa: BLE001 - the test looks at it
-            self.problems.append(error)
-
-    def done(self) -> None:
-        for thread in self.threads:
-            thread.join(20)
-        assert self.problems == []
-
-    def get(self, url: str, **headers: str) -> None:
-        context = ssl.create_default_context(cafile=str(CERTIFICATES / "authority.pem"))
-        handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)]
-        asked = urllib.request.Request(url, headers=headers)
-        try:
-            with urllib.request.build_opener(*handlers).open(asked, timeout=10) as answer:
-                self.pages.append((answer.status, answer.read().decode()))
-        except urllib.error.HTTPError as error:
-            self.pages.append((error.code, error.read().decode()))
-
-
-def parameter(url: str, name: str) -> str:
-    return parse_qs(urlsplit(url).query)[name][0]
-
-
-def callback(url: str) -> str:
-    return parameter(url, "redirect_uri")
-
-
-def sign_in(browser: Browser, url: str) -> None:
-    browser.get(url)
 
 
 def decline(browser: Browser, url: str) -> None:
