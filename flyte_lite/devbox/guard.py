@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from flyte_lite.devbox._refusal import refusal
-from flyte_lite.errors import Code
+from flyte_lite.errors import CallError, Code
 
 if TYPE_CHECKING:
     from flyte_lite.devbox.protocols import Answer, Incoming
@@ -30,6 +30,7 @@ class Authority(Protocol):
 
         Raises:
             TokenRefused: Nobody's, not this server's, or not any more.
+            RpcError: Nobody can say now.
         """
         ...
 
@@ -62,13 +63,13 @@ class NotAdmitted(Exception):
 
     Attributes:
         error: What the caller is told.
-        challenge: The `WWW-Authenticate` with it (RFC 6750, section 3).
+        challenge: The `WWW-Authenticate` with it (RFC 6750, section 3); "" where another token would not help.
     """
 
-    def __init__(self, message: str, reason: str = "") -> None:
-        super().__init__(message)
-        self.error = refusal(Code.UNAUTHENTICATED, message)
-        self.challenge = f'{_REALM}, error="invalid_token", error_description="{reason}"' if reason else _REALM
+    def __init__(self, error: CallError, challenge: str = "") -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.challenge = challenge
 
 
 class Guard:
@@ -91,14 +92,19 @@ class Guard:
             headers: By lower-case name.
 
         Raises:
-            NotAdmitted: There is no token, or none that is good.
+            NotAdmitted: There is no token, none that is good, or nobody can say now whether it is.
         """
         if rpc.startswith(_OPEN):
             return {}
         kind, _, token = headers.get(self.header, "").strip().partition(" ")
         if kind.lower() != "bearer" or not token.strip():
-            raise NotAdmitted(f"sign in first: there is no bearer token in the header {self.header}")
+            message = f"sign in first: there is no bearer token in the header {self.header}"
+            raise NotAdmitted(refusal(Code.UNAUTHENTICATED, message), _REALM)
         try:
             return self.authority.identity(token.strip())
         except TokenRefused as refused:
-            raise NotAdmitted(f"the token is not taken: {refused}", str(refused)) from None
+            challenge = f'{_REALM}, error="invalid_token", error_description="{refused}"'
+            message = f"the token is not taken: {refused}"
+            raise NotAdmitted(refusal(Code.UNAUTHENTICATED, message), challenge) from None
+        except CallError as error:
+            raise NotAdmitted(error) from error

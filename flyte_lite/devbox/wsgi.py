@@ -148,7 +148,8 @@ class Application:
                 served = ServedCall(rpc.name, protocol.name, protocol.codec.name, incoming.headers)
                 served.code, served.error, served.finished = why.error.code, why.error.message, time.time()
                 self._calls.begin(served)
-        return answer._replace(headers=[*answer.headers, ("WWW-Authenticate", why.challenge)])
+        challenge = [("WWW-Authenticate", why.challenge)] if why.challenge else []
+        return answer._replace(headers=[*answer.headers, *challenge])
 
     def _messages(
         self,

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from devbox_services import Services
 
+from flyte_lite.devbox._refusal import refusal
 from flyte_lite.devbox.calls import Calls
 from flyte_lite.devbox.guard import Guard, TokenRefused
 from flyte_lite.devbox.object_store import ObjectStore
 from flyte_lite.devbox.protocols import Answer, Incoming
 from flyte_lite.devbox.services import rpcs
 from flyte_lite.devbox.wsgi import Application
+from flyte_lite.errors import Code
 from flyte_lite.idl.flyteidl2.auth import auth_service_pb2, identity_pb2
 
 READ = "/flyteidl2.project.ProjectService/ListProjects"
@@ -28,6 +30,8 @@ class Authority:
     """Knows one token."""
 
     def identity(self, token: str) -> Mapping[str, str]:
+        if token == "unknown":
+            raise refusal(Code.UNAVAILABLE, "whoever knows it is not there")
         if token != "good":
             raise TokenRefused("nobody knows it")
         return {"sub": "ada", "given_name": "Ada"}
@@ -112,6 +116,18 @@ def test_a_token_that_is_not_good_is_told_why(server: Server) -> None:
     assert status == 401
     assert headers["www-authenticate"].endswith(', error="invalid_token", error_description="nobody knows it"')
     assert json.loads(body) == {"code": "unauthenticated", "message": "the token is not taken: nobody knows it"}
+
+
+@pytest.mark.parametrize("content_type", ["application/proto", "application/grpc-web+proto"])
+def test_where_nobody_can_say_a_token_is_not_said_to_be_bad(server: Server, content_type: str) -> None:
+    status, headers, body = server.ask(READ, b"\0\0\0\0\0", content_type, authorization="Bearer unknown")
+
+    assert status == 503
+    assert "www-authenticate" not in headers
+    if content_type == "application/proto":
+        assert json.loads(body) == {"code": "unavailable", "message": "whoever knows it is not there"}
+    else:
+        assert headers["grpc-status"] == "14"
 
 
 @pytest.mark.parametrize(
