@@ -45,6 +45,7 @@ from flyte_lite.devbox.services import rpcs
 from flyte_lite.devbox.state import State
 from flyte_lite.devbox.state.actions import ROOT, ActionKey
 from flyte_lite.devbox.state.tasks import TaskKey
+from flyte_lite.devbox.tls import server_context
 from flyte_lite.devbox.wsgi import Application
 
 if TYPE_CHECKING:
@@ -89,6 +90,9 @@ class Devbox:
         workers: How many attempts may run at a time, beside those that wait for tasks they have called; None is the
             number of processors, but at least 2.
         state: The folder to keep everything in; it is made if it is not there. None keeps it in memory.
+        certificate: The PEM file of the certificate to speak TLS with, and nothing else on this port; with those
+            between it and its root. None speaks plain http.
+        private_key: The PEM file of its key, not encrypted; None if it is in the same file.
 
     Attributes:
         clock: The time that it tells and measures limits in; a test may stop it and move it on.
@@ -98,7 +102,7 @@ class Devbox:
 
     Raises:
         DevboxStateError: The folder can't be used, or another devbox has it.
-        ValueError: `workers` is less than 1.
+        ValueError: `workers` is less than 1, or the certificate and its key can't be used.
     """
 
     def __init__(
@@ -108,9 +112,12 @@ class Devbox:
         *,
         workers: Optional[int] = None,
         state: Optional[Union[str, Path]] = None,
+        certificate: Optional[Union[str, Path]] = None,
+        private_key: Optional[Union[str, Path]] = None,
     ) -> None:
         if workers is not None and workers < 1:
             raise ValueError(f"workers must be 1 or more, not {workers}")
+        self._tls = server_context(certificate, private_key)
         self.clock = DevboxClock()
         self.defects = Defects()
         self._state = State(self.clock, None if state is None else Path(state).expanduser().absolute())
@@ -121,7 +128,7 @@ class Devbox:
         self.faults = Faults(served)
         self.calls = Calls({rpc.name for rpc in served.values()})
         self._application = Application(served, self.faults, self.calls, store)
-        self._server = HttpServer(host, port, self._application)
+        self._server = HttpServer(host, port, self._application, self._tls)
         self._address: Optional[tuple[str, int]] = None
         self._closed = False
         self._early: list[Callable[[], object]] = []
@@ -132,7 +139,7 @@ class Devbox:
 
     @property
     def endpoint(self) -> str:
-        """Where it listens, such as "http://127.0.0.1:41234".
+        """Where it listens, such as "http://127.0.0.1:41234", or https:// with a certificate.
 
         Raises:
             RuntimeError: It was not started, or is closed.
@@ -140,7 +147,8 @@ class Devbox:
         if self._address is None:
             raise RuntimeError("this devbox is not running: use it in a `with`, or call start() first")
         host, port = self._address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     def start(self) -> None:
         """Listen from now on.
@@ -182,7 +190,7 @@ class Devbox:
             yield
         finally:
             if not self._closed:
-                self._server = HttpServer(*self._address, self._application)
+                self._server = HttpServer(*self._address, self._application, self._tls)
                 self._server.start()
 
     def reset(self) -> None:

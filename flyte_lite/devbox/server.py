@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import select
 import socket
+import ssl
 import threading
 import time
 import traceback
@@ -15,7 +15,8 @@ import cheroot.server
 from cheroot import wsgi
 
 from flyte_lite.devbox._refusal import ConnectionDropped
-from flyte_lite.devbox.threads import Threads
+from flyte_lite.devbox.threads import Threads, readable
+from flyte_lite.devbox.tls import Tls, handshake, say_goodbye
 from flyte_lite.devbox.wsgi import GONE, TRAILERS
 
 if TYPE_CHECKING:
@@ -44,11 +45,15 @@ class HttpServer:
         host: The address to listen on, and no other.
         port: 0 is any free one.
         application: What answers.
+        context: To speak TLS with; None speaks plain http.
     """
 
-    def __init__(self, host: str, port: int, application: Application) -> None:
+    def __init__(
+        self, host: str, port: int, application: Application, context: Optional[ssl.SSLContext] = None
+    ) -> None:
         self._application = application
         self._server = _Server((host, port), application)
+        self._server.ssl_adapter = None if context is None else Tls(context)
         self._thread = threading.Thread(target=self._serve, name="flyte_lite devbox", daemon=True)
         self._listening = threading.Event()
         self._failure: Optional[BaseException] = None
@@ -130,8 +135,38 @@ class _Request(cheroot.server.HTTPRequest):
 
 class _Connection(cheroot.server.HTTPConnection):
     RequestHandlerClass = _Request
+    begun = False
+
+    def communicate(self) -> bool:
+        if not self.begun:
+            # Here, in a thread that this connection has for itself.
+            if not handshake(self.socket):
+                _linger(self.socket)
+                return False
+            self.begun = True
+        keep: bool = super().communicate()  # type: ignore[no-untyped-call]
+        return keep
+
+    def gone(self) -> bool:
+        """Whether the client has left. One that half closes its side counts as gone, as on the real server."""
+        if self.rfile.has_data():
+            return False
+        if not readable(self.socket, 0):
+            return False
+        before = self.socket.gettimeout()
+        try:
+            self.socket.settimeout(0)
+            # What else it sends is its next request, and stays to be read.
+            return not self.rfile.peek(1)
+        except ssl.SSLWantReadError:
+            return False
+        except OSError:
+            return True
+        finally:
+            self.socket.settimeout(before)
 
     def close(self) -> None:
+        say_goodbye(self.socket)
         # What could not be sent has nowhere to go. Left in the buffer, it would be tried once more when Python
         # collects the file, on a socket that is closed by then, and 3.13 complains.
         self.wfile._write_buf.clear()
@@ -160,18 +195,20 @@ def _skip(body: Any, chunked: bool) -> bool:
 def _linger(connection: socket.socket) -> None:
     """Let the answer arrive before the connection is closed: closed with bytes unread, it would be reset."""
     end = time.monotonic() + LINGER
+    say_goodbye(connection)
     with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_WR)
+        # TCP's own, below TLS: nobody wants what still comes, encrypted or not.
+        socket.socket.shutdown(connection, socket.SHUT_WR)
         while time.monotonic() < end:
             connection.settimeout(LINGER)
-            if not connection.recv(1 << 20):
+            if not socket.socket.recv(connection, 1 << 20):
                 return
 
 
 class _Gateway(wsgi.Gateway_10):
     def respond(self) -> Any:
         request = self.req
-        self.env[GONE] = self._gone
+        self.env[GONE] = request.conn.gone
         try:
             super().respond()
         except ConnectionDropped:
@@ -186,14 +223,6 @@ class _Gateway(wsgi.Gateway_10):
             lines = "".join(f"{name}: {value}\r\n" for name, value in trailers)
             request.conn.wfile.write(f"0\r\n{lines}\r\n".encode("latin-1"))
             request.chunked_write = False
-
-    def _gone(self) -> bool:
-        # One that half closes its side counts as gone, as on the real server. What else it sends is its next request.
-        connection = self.req.conn.socket
-        try:
-            return bool(select.select([connection], [], [], 0)[0]) and not connection.recv(1, socket.MSG_PEEK)
-        except OSError:
-            return True
 
 
 class _Server(wsgi.Server):

@@ -111,7 +111,8 @@ class Threads:
             busy = list(self._busy)
         for connection in busy:
             try:
-                connection.socket.shutdown(socket.SHUT_RDWR)
+                # TCP's own: that of TLS would let the thread that answers go on in plain text.
+                socket.socket.shutdown(connection.socket, socket.SHUT_RDWR)
             except OSError:
                 continue
         _join(threads, timeout)
@@ -147,17 +148,18 @@ class Threads:
         while connection.communicate():
             if not self._server.ready:
                 return False
-            if not connection.rfile.has_data() and not _readable(connection.socket):
+            if not connection.rfile.has_data() and not readable(connection.socket, STAY):
                 return True
         return False
 
 
-def _readable(connection: socket.socket) -> bool:
+def readable(connection: socket.socket, seconds: float) -> bool:
+    """Whether there is something to read on a socket, or its end, before so many seconds have passed."""
     if hasattr(select, "poll"):
         poll = select.poll()
         poll.register(connection, select.POLLIN)
-        return bool(poll.poll(STAY * 1000))
-    return bool(select.select([connection], [], [], STAY)[0])
+        return bool(poll.poll(seconds * 1000))
+    return bool(select.select([connection], [], [], seconds)[0])
 
 
 def _join(threads: list[threading.Thread], seconds: float) -> None:
