@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple, Optional
-from urllib.parse import urlsplit
 
 from flyte_lite._auth.client_credentials import ClientProof, refreshed
 from flyte_lite._auth.discovery import ClientConfig, Discovery
@@ -81,14 +80,14 @@ class DeviceCode:
         config = self._discovery.config(deadline)
         token = None
         while token is None:
-            pending = self._pending
+            pending, kept = self._pending, True
             if pending is None or pending.born.seconds_until(Moment.now(deadline.clock)) >= pending.life:
-                pending = self._ask(config, deadline)
+                pending, kept = self._ask(config, deadline), False
                 self._unheard = False
             # Kept until it is used up: who approves it a little too late for one call has done so for the next.
             self._pending = pending
             self._person.tell(pending.prompt)
-            token = self._poll(config, pending, deadline)
+            token = self._poll(config, pending, deadline, kept=kept)
         return token
 
     def _ask(self, config: ClientConfig, deadline: Deadline) -> _Pending:
@@ -108,12 +107,16 @@ class DeviceCode:
         code, typed = answer.text("device_code"), answer.text("user_code")
         # Google's name for it is older than the RFC.
         page = answer.text("verification_uri") or answer.text("verification_url")
-        if not code or not typed or urlsplit(page).scheme not in ("http", "https"):
+        if not code or not typed or not page:
             raise EndpointError(
-                f"the answer of {answer.url} lacks a device_code, a user_code or a verification_uri", Code.INTERNAL
+                f"the answer of {answer.url} lacks a device_code, a user_code or a verification_uri",
+                Code.INTERNAL,
+                sent=False,
             )
+        # Who reads along there would get what the person signs in with.
+        self._provider.place(page)
         complete = answer.text("verification_uri_complete")
-        where = complete if urlsplit(complete).scheme in ("http", "https") else page
+        where = complete if self._fit(complete) else page
         prompt = f"To sign in, open {shown(where)} and enter the code {shown(typed)}"
         if where != page:
             prompt = f"To sign in, open {shown(where)} and check that it shows the code {shown(typed)}"
@@ -121,8 +124,15 @@ class DeviceCode:
             code, prompt, answer.seconds("interval") or _INTERVAL, answer.born, answer.seconds("expires_in") or _LIFE
         )
 
-    def _poll(self, config: ClientConfig, pending: _Pending, deadline: Deadline) -> Optional[Token]:
-        """None if the code was used up by an answer that did not arrive."""
+    def _fit(self, page: str) -> bool:
+        try:
+            self._provider.place(page)
+        except EndpointError:
+            return False
+        return True
+
+    def _poll(self, config: ClientConfig, pending: _Pending, deadline: Deadline, *, kept: bool) -> Optional[Token]:
+        """None if another code is needed: this one was kept too long, or used up by an answer that did not arrive."""
         interval = pending.interval
         fields, authorization, secrets = self._proof.of(config)
         form = {"grant_type": _GRANT, "device_code": pending.code, **fields}
@@ -158,12 +168,15 @@ class DeviceCode:
                 self._unheard = unheard
                 if answer.error not in ("authorization_pending", "slow_down"):
                     self._pending = None
-                    return None if answer.error == "invalid_grant" and self._unheard else self._settled(answer)
+                    used_up = answer.error == "invalid_grant" and self._unheard
+                    over = answer.error == "expired_token" and kept
+                    return None if used_up or over else self._settled(answer)
                 if answer.error == "slow_down":
                     interval += _SLOWER
             # The next call that polls for this code is the same client.
             self._pending = pending = pending._replace(interval=interval)
-            if pending.born.seconds_until(Moment.now(deadline.clock)) >= pending.life:
+            # By the clock that nobody sets: somebody may be about to enter it. After a sleep the provider knows.
+            if deadline.clock.monotonic() - pending.born.monotonic >= pending.life:
                 self._pending = None
                 raise UnauthenticatedError(
                     "the device code was not entered while it was good", Code.UNAUTHENTICATED, sent=False

@@ -286,9 +286,12 @@ def test_an_address_with_the_code_in_it_is_shown_with_the_code() -> None:
     ]
 
 
-def test_what_is_shown_of_a_strangers_words_is_harmless() -> None:
+@pytest.mark.parametrize(
+    "complete", ["javascript:alert(1)", "http://idp.example/activate?c=WDJB", "https://x@evil.example/"]
+)
+def test_what_is_shown_of_a_strangers_words_is_harmless(complete: str) -> None:
     bench = Bench(GRANTED)
-    bench.web.on(DEVICE, {**CODE, "user_code": "A\x1b]0;x\x07B\nC", "verification_uri_complete": "javascript:alert(1)"})
+    bench.web.on(DEVICE, {**CODE, "user_code": "A\x1b]0;x\x07B\nC", "verification_uri_complete": complete})
     bench.device().fetch(bench.deadline())
 
     assert bench.told == ["To sign in, open https://idp.example/activate and enter the code A ]0;x B C"]
@@ -359,6 +362,52 @@ def test_a_code_that_is_refused_though_no_answer_was_lost_is_the_end(answers: tu
     assert len(bench.web.requests(DEVICE)) == codes
 
 
+EXPIRED = web_answer({"error": "expired_token"}, 400)
+
+
+class JumpingClock(FakeClock):
+    """Is set an hour forward, or back, while somebody sleeps."""
+
+    hours = 0.0
+
+    def time(self) -> float:
+        return super().time() + 3600 * self.hours * len(self.slept)
+
+
+@pytest.mark.parametrize("hours", [1.0, -1.0])
+def test_a_clock_that_is_set_ends_no_device_code(hours: float) -> None:
+    bench = Bench(PENDING, PENDING, GRANTED)
+    bench.clock = JumpingClock()
+    bench.clock.hours = hours
+
+    assert bench.device().fetch(bench.deadline()).value == "abc"
+    assert bench.clock.slept == [7, 7, 7]
+    assert len(bench.web.requests(DEVICE)) == 1
+
+
+def test_a_code_that_was_kept_over_a_sleep_of_the_machine_is_followed_by_another() -> None:
+    """Some clocks stand still meanwhile: then only the provider knows that its time is over."""
+    bench = Bench(PENDING, EXPIRED, PENDING, GRANTED)
+    flow = bench.device()
+    with pytest.raises(errors.CallTimeoutError, match="code is still good"):
+        flow.fetch(bench.deadline(10.0))
+
+    assert flow.fetch(bench.deadline()).value == "abc"
+    assert len(bench.web.requests(DEVICE)) == 2
+    assert len(bench.told) == 3
+
+
+def test_a_code_that_is_not_entered_in_time_is_not_followed_by_another_for_ever() -> None:
+    bench = Bench(PENDING, EXPIRED)
+    flow = bench.device()
+    with pytest.raises(errors.CallTimeoutError):
+        flow.fetch(bench.deadline(10.0))
+
+    with pytest.raises(errors.UnauthenticatedError, match="while it was good"):
+        flow.fetch(bench.deadline())
+    assert len(bench.web.requests(DEVICE)) == 2
+
+
 def test_a_device_sign_in_can_be_canceled() -> None:
     bench = Bench(PENDING)
     cancel = Cancel()
@@ -379,7 +428,9 @@ def test_a_device_sign_in_can_be_canceled() -> None:
         ),
         ({**CODE, "device_code": ""}, errors.EndpointError, "lacks a device_code"),
         ({**CODE, "user_code": 7}, errors.EndpointError, "lacks a device_code"),
-        ({**CODE, "verification_uri": "javascript:x"}, errors.EndpointError, "lacks a device_code"),
+        ({**CODE, "verification_uri": ""}, errors.EndpointError, "lacks a device_code"),
+        ({**CODE, "verification_uri": "javascript:x"}, errors.EndpointError, "is not the address of a web page"),
+        ({**CODE, "verification_uri": "http://idp.example/activate"}, errors.EndpointError, "plain http"),
         (web_answer({}, 404), errors.EndpointError, "speaks no OAuth"),
     ],
 )
