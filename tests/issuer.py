@@ -90,6 +90,7 @@ class Issuer:
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.port: int = self._server.server_address[1]
         self.url = f"{self.scheme}://127.0.0.1:{self.port}"
+        self.issuer = self.url
         self.token_endpoint = f"{self.url}/token"
         self.authorization_endpoint = f"{self.url}/authorize"
         self.device_endpoint = f"{self.url}/device"
@@ -151,7 +152,7 @@ class Issuer:
 
     def _metadata(self) -> dict[str, Any]:
         return {
-            "issuer": self.url,
+            "issuer": self.issuer,
             "token_endpoint": self.token_endpoint,
             "authorization_endpoint": self.authorization_endpoint,
             "device_authorization_endpoint": self.device_endpoint,

@@ -33,6 +33,7 @@ _CLIENT: Method[auth_service_pb2.GetPublicClientConfigRequest, auth_service_pb2.
     auth_service_pb2, "AuthMetadataService", "GetPublicClientConfig", safe=True
 )
 _WELL_KNOWN = "/.well-known/oauth-authorization-server"
+_NAMED_IN_ANSWERS = "authorization_response_iss_parameter_supported"
 
 
 class ClientConfig(NamedTuple):
@@ -42,7 +43,8 @@ class ClientConfig(NamedTuple):
         token_endpoint: Gives tokens.
         authorization_endpoint: Where a person signs in with a browser.
         device_authorization_endpoint: Gives codes that a person types in elsewhere.
-        issuer: What the provider calls itself.
+        issuer: What the provider calls itself; a caller who says it takes no other one.
+        named_in_answers: Whether it says that in each answer that a browser brings, too (RFC 9207).
         token_methods: How clients may prove there who they are, such as "client_secret_basic".
         client_id: What this client is called there.
         redirect_uri: Where the browser comes back to.
@@ -55,6 +57,7 @@ class ClientConfig(NamedTuple):
     authorization_endpoint: str = ""
     device_authorization_endpoint: str = ""
     issuer: str = ""
+    named_in_answers: bool = False
     token_methods: tuple[str, ...] = ()
     client_id: str = ""
     redirect_uri: str = ""
@@ -136,13 +139,34 @@ class Discovery:
     def _metadata(self, deadline: Deadline) -> ClientConfig:
         said = self._asked(_METADATA, auth_service_pb2.GetOAuth2MetadataRequest(), deadline)
         if said is None:
-            return self._well_known(deadline)
-        return ClientConfig(
-            token_endpoint=said.token_endpoint,
-            authorization_endpoint=said.authorization_endpoint,
-            device_authorization_endpoint=said.device_authorization_endpoint,
-            issuer=said.issuer,
-            token_methods=tuple(said.token_endpoint_auth_methods_supported),
+            found = self._well_known(deadline)
+        else:
+            found = ClientConfig(
+                token_endpoint=said.token_endpoint,
+                authorization_endpoint=said.authorization_endpoint,
+                device_authorization_endpoint=said.device_authorization_endpoint,
+                issuer=said.issuer,
+                token_methods=tuple(said.token_endpoint_auth_methods_supported),
+            )
+        return self._of_known_issuer(found)
+
+    def _of_known_issuer(self, found: ClientConfig) -> ClientConfig:
+        """What was found, if it is of the provider that the caller knows.
+
+        RFC 8414 §3.3 wants the issuer compared with the address that the document is at. A Flyte server passes on that
+        of its provider, which is elsewhere: there is nothing to compare it with but the caller's own word.
+        """
+        wanted = self._known.issuer
+        if not wanted or found.issuer == wanted or found == ClientConfig():
+            return found
+        if self._known.token_endpoint:
+            return ClientConfig()
+        said = f"the issuer {shown(found.issuer)}" if found.issuer else "no issuer"
+        raise EndpointError(
+            f"the server {self._channel.origin} names {said} for signing in, and you name {shown(wanted)}: nothing "
+            "is sent there. Is it the right server?",
+            Code.INTERNAL,
+            sent=False,
         )
 
     def _asked(self, method: Method[Any, Any], request: Any, deadline: Deadline) -> Any:
@@ -171,6 +195,7 @@ class Discovery:
                 authorization_endpoint=answer.text(said.get("authorization_endpoint", "")),
                 device_authorization_endpoint=answer.text(said.get("device_authorization_endpoint", "")),
                 issuer=answer.text(said.get("issuer", "")),
+                named_in_answers=answer.fields.get(said.get(_NAMED_IN_ANSWERS, "")) is True,
                 token_methods=tuple(map(str, methods)) if isinstance(methods, list) else (),
             )
         return ClientConfig()

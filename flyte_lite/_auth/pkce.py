@@ -76,7 +76,7 @@ class Pkce:
             url = self._address(config, loopback.redirect_uri, verifier, state)
             opened = self._person.browse(url)
             self._person.tell(f"To sign in, {'go to your browser, or ' if opened else ''}open {url}")
-            code = _code(loopback, state, config.issuer, deadline)
+            code = _code(loopback, state, config, deadline)
             fields, authorization, hidden = self._proof.of(config)
             form = {
                 **self._to_token,
@@ -111,7 +111,7 @@ class Pkce:
         return parts._replace(query=query, fragment="").geturl()
 
 
-def _code(loopback: Loopback, state: str, issuer: str, deadline: Deadline) -> str:
+def _code(loopback: Loopback, state: str, config: ClientConfig, deadline: Deadline) -> str:
     """The code that the browser brings.
 
     Raises:
@@ -147,6 +147,7 @@ def _code(loopback: Loopback, state: str, issuer: str, deadline: Deadline) -> st
             sent=False,
         )
     # RFC 9207: an answer of another provider, with a code that only that one may have.
-    if issuer and brought.get("iss", issuer) != issuer:
+    issuer = brought.get("iss", "" if config.named_in_answers else config.issuer)
+    if config.issuer and issuer != config.issuer:
         raise EndpointError("the browser came back from another identity provider", Code.INTERNAL, sent=False)
     return brought["code"]

@@ -96,6 +96,30 @@ def test_what_the_caller_knows_wins_field_by_field() -> None:
     )
 
 
+MINE = ClientConfig(issuer="https://mine.example")
+
+
+@pytest.mark.parametrize("issuer", ["https://idp.example", ""])
+def test_a_caller_who_knows_the_provider_takes_no_other(issuer: str) -> None:
+    said = auth_service_pb2.GetOAuth2MetadataResponse()
+    said.CopyFrom(METADATA)
+    said.issuer = issuer
+    named = issuer or "no issuer"
+
+    with pytest.raises(errors.EndpointError, match=f"names .*{named} .*you name https://mine.example") as caught:
+        Bench(message(said), message(CLIENT), MINE).find()
+    assert not caught.value.sent
+    assert Bench(message(METADATA), message(CLIENT), MINE._replace(issuer="https://idp.example")).find() == FOUND
+
+
+def test_a_caller_who_knows_provider_and_endpoint_needs_no_word_of_the_server() -> None:
+    known = MINE._replace(token_endpoint="https://mine.example/token")
+    found = Bench(message(METADATA), message(CLIENT), known).find()
+
+    assert (found.issuer, found.token_endpoint) == (known.issuer, known.token_endpoint)
+    assert found.authorization_endpoint == found.device_authorization_endpoint == ""
+
+
 DOCUMENT = {
     "issuer": "https://idp.example",
     "token_endpoint": "https://idp.example/token",
@@ -128,6 +152,15 @@ def test_without_the_rpc_the_document_of_rfc_8414_says_it(document: dict[str, An
     bench.web.on(url, document)
 
     assert bench.find() == FOUND
+
+
+@pytest.mark.parametrize("said", [True, False, "true", 1])
+def test_a_provider_says_whether_it_names_itself_in_answers(said: Any) -> None:
+    bench = Bench(NOT_THERE, message(CLIENT))
+    document = {**DOCUMENT, "authorization_response_iss_parameter_supported": said}
+    bench.web.on("https://flyte.example/.well-known/oauth-authorization-server", document)
+
+    assert bench.find() == FOUND._replace(named_in_answers=said is True)
 
 
 @pytest.mark.parametrize(
