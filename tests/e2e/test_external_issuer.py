@@ -1,0 +1,305 @@
+"""A devbox that takes the tokens of somebody else's identity provider: what it asks there, and what it believes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any, Callable, Optional
+
+import pytest
+from fakes import FakeClock
+from issuer import CERTIFICATES, Issuer, Request
+from planted import forms
+
+from flyte_lite import errors
+from flyte_lite.devbox.guard import TokenRefused
+from flyte_lite.devbox.issuer.external import ExternalIssuer
+from flyte_lite.errors import CallError, Code
+
+RFC_8414, OPENID = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
+AUTHORITY = CERTIFICATES / "authority.pem"
+SECRET, TOKEN = "planted:s3cret /+", "planted-token"
+GOOD = {"active": True, "sub": "ada", "client_id": "c", "aud": "urn:flyte", "token_type": "Bearer"}
+
+
+class Provider:
+    """The scripted issuer, and what it says of tokens.
+
+    Attributes:
+        says: Of a token: status and body.
+        documents: What it says of itself, by path.
+    """
+
+    def __init__(self, issuer: Issuer) -> None:
+        self.issuer = issuer
+        self.says: tuple[int, Any] = (200, GOOD)
+        self.documents: dict[str, tuple[int, Any]] = {RFC_8414: (200, self.document())}
+        issuer.before = self._answer
+
+    def document(self, **more: Any) -> dict[str, Any]:
+        url = self.issuer.url
+        return {
+            "issuer": url,
+            "token_endpoint": f"{url}/token",
+            "introspection_endpoint": f"{url}/introspect?x=1",
+            "scopes_supported": ["all"],
+            "grant_types_supported": ["client_credentials"],
+            **more,
+        }
+
+    def trusted(self, path: str = "", **more: Any) -> ExternalIssuer:
+        settings: dict[str, Any] = {"audience": "urn:flyte", "ca_file": AUTHORITY, "remembered": 0.0, **more}
+        return ExternalIssuer(self.issuer.url + path, client_id="flyte:1", client_secret=SECRET, **settings)
+
+    def asked(self, path: str = "/introspect") -> list[Request]:
+        return self.issuer.to(path)
+
+    def _answer(self, request: Request) -> Optional[tuple[int, str, bytes]]:
+        if request.path == "/introspect":
+            status, body = self.says
+        elif request.path.startswith("/.well-known") or request.path.endswith((RFC_8414, OPENID)):
+            status, body = self.documents.get(request.path, (404, "<html>not here"))
+        else:
+            return None
+        return status, "application/json", body.encode() if isinstance(body, str) else json.dumps(body).encode()
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "tls"])
+def provider(request: pytest.FixtureRequest) -> Iterator[Provider]:
+    with Issuer(secure=request.param) as issuer:
+        yield Provider(issuer)
+
+
+@pytest.fixture
+def plain() -> Iterator[Provider]:
+    with Issuer() as issuer:
+        yield Provider(issuer)
+
+
+def test_a_token_is_whose_the_provider_says(provider: Provider) -> None:
+    assert provider.trusted().identity(TOKEN) == {
+        "sub": "ada",
+        "client_id": "c",
+        "aud": "urn:flyte",
+        "token_type": "Bearer",
+    }
+    (asked,) = provider.asked()
+    assert asked.form == {"token": TOKEN, "token_type_hint": "access_token"}
+    assert asked.headers["authorization"].startswith("Basic ")
+
+
+def test_a_program_is_its_own_subject(plain: Provider) -> None:
+    plain.says = 200, {**GOOD, "sub": None, "aud": ["x", "urn:flyte"]}
+
+    assert plain.trusted().identity(TOKEN)["sub"] == "c"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"active": False}, "knows it not"),
+        ({"active": "true"}, "knows it not"),
+        ({}, "knows it not"),
+        ({**GOOD, "aud": "urn:other"}, "another audience"),
+        ({**GOOD, "aud": ["urn:other"]}, "another audience"),
+        ({**GOOD, "aud": "urn:flyte urn:other"}, "another audience"),
+        ({"active": True, "sub": "ada"}, "another audience"),
+        ({**GOOD, "iss": "https://other.example"}, "another identity provider"),
+        ({**GOOD, "token_type": "Refresh"}, "no access token"),
+        ({**GOOD, "token_type": "DPoP"}, "no access token"),
+        ({**GOOD, "exp": 1}, "expired"),
+        ({"active": True, "aud": "urn:flyte"}, "does not say whose"),
+    ],
+)
+def test_a_token_that_is_not_taken(plain: Provider, said: dict[str, Any], reason: str) -> None:
+    plain.says = 200, said
+
+    with pytest.raises(TokenRefused, match=reason):
+        plain.trusted().identity(TOKEN)
+
+
+def test_a_token_that_nobody_can_be_asked_about(plain: Provider) -> None:
+    plain.says = 400, {"error": "unsupported_token_type"}
+
+    with pytest.raises(TokenRefused, match="none that the identity provider can be asked about"):
+        plain.trusted().identity(TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ((503, "later"), Code.UNAVAILABLE),
+        ((500, {"error": "server_error"}), Code.UNAVAILABLE),
+        ((401, {"error": "invalid_client"}), Code.INTERNAL),
+        ((400, {"error": "invalid_request"}), Code.INTERNAL),
+        ((302, ""), Code.INTERNAL),
+        ((200, "<html>"), Code.INTERNAL),
+        ((200, "[]"), Code.INTERNAL),
+        ((200, "[" * 100_000), Code.INTERNAL),
+        ((200, " " * 1_100_000 + json.dumps(GOOD)), Code.INTERNAL),
+    ],
+    ids=["503", "500", "401", "400", "302", "page", "list", "deep", "long"],
+)
+def test_an_answer_that_is_none_makes_no_token_good_or_bad(
+    plain: Provider, answer: tuple[int, Any], code: Code
+) -> None:
+    plain.says = answer
+
+    with pytest.raises(CallError, match=f"does not say whose a token is: HTTP {answer[0]}") as caught:
+        plain.trusted().identity(TOKEN)
+    assert caught.value.code is code
+
+
+def test_a_provider_that_does_not_answer(plain: Provider) -> None:
+    over = threading.Event()
+    trusted = plain.trusted(timeout=1.0)
+    trusted.metadata("")
+    answer = plain.issuer.before
+
+    def hang(request: Request) -> Optional[tuple[int, str, bytes]]:
+        over.wait(20)
+        return answer(request)
+
+    plain.issuer.before = hang
+    with pytest.raises(errors.UnavailableError, match="can't be asked: no answer in 1 s"):
+        trusted.identity(TOKEN)
+    over.set()
+
+
+def test_a_provider_that_is_not_there() -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{held.getsockname()[1]}"
+        trusted = ExternalIssuer(url, client_id="c", client_secret="s", audience="a")
+        with pytest.raises(errors.UnavailableError, match=rf"{url} can't be asked: ConnectionRefusedError"):
+            trusted.metadata("")
+
+
+def test_a_provider_that_nobody_vouches_for() -> None:
+    with Issuer(secure=True) as issuer:
+        trusted = Provider(issuer).trusted(ca_file=None)
+        with pytest.raises(errors.UnavailableError, match="can't be asked: SSLCertVerificationError"):
+            trusted.identity(TOKEN)
+
+    assert issuer.requests == []
+
+
+def test_what_is_remembered_of_a_token(plain: Provider) -> None:
+    clock = FakeClock()
+    trusted = plain.trusted(remembered=5.0, clock=clock)
+    plain.says = 200, {**GOOD, "exp": clock.time() + 7}
+
+    assert [trusted.identity(TOKEN)["sub"] for _ in range(3)] == ["ada"] * 3
+    assert len(plain.asked()) == 1
+    trusted.identity("another")
+    assert len(plain.asked()) == 2, "it is the token that is remembered"
+    clock.now += 5.1
+    trusted.identity(TOKEN)
+    assert len(plain.asked()) == 3
+    clock.now += 2
+    with pytest.raises(TokenRefused, match="expired"):
+        trusted.identity(TOKEN)
+    plain.says = 200, {"active": False}
+    with pytest.raises(TokenRefused, match="knows it not"):
+        trusted.identity("another")
+    plain.says = 200, GOOD
+    assert trusted.identity("another")["sub"] == "ada", "what was refused is not remembered"
+
+
+@pytest.mark.parametrize(
+    ("path", "at"),
+    [
+        ("", RFC_8414),
+        ("", OPENID),
+        ("/realms/a", f"{RFC_8414}/realms/a"),
+        ("/realms/a", f"/realms/a{RFC_8414}"),
+        ("/realms/a", f"/realms/a{OPENID}"),
+    ],
+)
+def test_where_its_document_may_be(plain: Provider, path: str, at: str) -> None:
+    plain.documents = {at: (200, plain.document(issuer=plain.issuer.url + path))}
+    clock = FakeClock()
+    trusted = plain.trusted(path, clock=clock)
+
+    for _ in range(2):
+        said = trusted.metadata("https://whatever")
+        assert (said.issuer, said.token_endpoint) == (plain.issuer.url + path, plain.issuer.token_endpoint)
+        assert list(said.scopes_supported) == ["all"]
+    assert len(plain.asked(at)) == 1
+    clock.now += 301
+    trusted.metadata("")
+    assert len(plain.asked(at)) == 2, "after five minutes, as the real server"
+
+
+@pytest.mark.parametrize(
+    ("document", "code", "said"),
+    [
+        ((404, "<html>"), Code.INTERNAL, "has no document .* HTTP 404"),
+        ((503, "later"), Code.UNAVAILABLE, "has no document .* HTTP 503"),
+        ((200, {"issuer": "https://evil.example"}), Code.INTERNAL, "is not the issuer"),
+        ((200, {}), Code.INTERNAL, "is not the issuer"),
+    ],
+    ids=["none", "down", "another's", "nobody's"],
+)
+def test_a_document_that_is_none(plain: Provider, document: tuple[int, Any], code: Code, said: str) -> None:
+    plain.documents = {RFC_8414: document, OPENID: document}
+    trusted = plain.trusted()
+
+    asking: list[Callable[[], object]] = [lambda: trusted.metadata(""), lambda: trusted.identity(TOKEN)]
+    for ask in asking:
+        with pytest.raises(CallError, match=said) as caught:
+            ask()
+        assert caught.value.code is code
+    assert plain.asked() == [], "nobody is asked about a token who is not known to be the provider"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        (None, "names no introspection_endpoint"),
+        ("http://elsewhere.example/introspect", "names an address that is none: .* plain http"),
+        ("introspect", "names an address that is none"),
+    ],
+)
+def test_no_secret_goes_to_where_it_could_be_read(plain: Provider, endpoint: Optional[str], said: str) -> None:
+    plain.documents[RFC_8414] = 200, plain.document(introspection_endpoint=endpoint)
+
+    with pytest.raises(errors.InternalError, match=said):
+        plain.trusted().identity(TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"url": "http://login.example.com"}, "plain http"),
+        ({"url": "login.example.com"}, "not the address of an identity provider"),
+        ({"url": "https://me:pw@login.example.com"}, "not the address of an identity provider"),
+        ({"url": "https://login.example.com:x"}, "Port"),
+        ({"client_id": ""}, "must say something"),
+        ({"client_secret": ""}, "must say something"),
+        ({"audience": ""}, "must say something"),
+    ],
+)
+def test_settings_that_are_none(settings: dict[str, str], said: str) -> None:
+    given = {"url": "https://login.example.com", "client_id": "c", "client_secret": "s", "audience": "a", **settings}
+    with pytest.raises(ValueError, match=said):
+        ExternalIssuer(given.pop("url"), **given)  # type: ignore[arg-type]
+
+
+def test_nothing_secret_is_told(plain: Provider, caplog: pytest.LogCaptureFixture) -> None:
+    trusted = plain.trusted(remembered=60.0)
+    with caplog.at_level(logging.DEBUG):
+        trusted.identity(TOKEN)
+        plain.says = 401, {"error": "invalid_client", "error_description": f"not {SECRET}, nor {TOKEN}"}
+        with pytest.raises(errors.InternalError) as caught:
+            trusted.identity(f"{TOKEN}-2")
+    told = "\n".join([caplog.text, repr(trusted), str(caught.value), repr(caught.value.args)]).encode()
+    assert not [form for secret in (SECRET, TOKEN) for form in forms(secret) if form in told]
+    # Nor does a token stay with it.
+    assert not [form for form in forms(TOKEN) if form in repr(vars(trusted)).encode()]
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(trusted)
