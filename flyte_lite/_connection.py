@@ -30,6 +30,17 @@ _OF_SIGN_IN = (
     "auth_client_config",
 )
 _ASKING = (None, "Pkce", "DeviceFlow")
+# What an error about it shows of the settings.
+_EXPLAINED = (
+    "endpoint",
+    "auth_type",
+    "command",
+    "client_id",
+    "client_credentials_secret",
+    "disable_keyring",
+    "token_store",
+    "headless",
+)
 
 
 def channel_of(config: Config, server: Endpoint, transport: Optional[Transport] = None) -> Channel:
@@ -103,7 +114,9 @@ def _credentials(config: Config, transport: Transport, origin: Origin, prefix: s
     nobody is asked to sign in: what the caller named and what API keys say was meant for that server. The token of
     `proxy_command` is: it is for the proxy on the way, and no call gets through without it.
     """
-    if origin.scheme == "http" and not _meant_for_plain_http(config):
+    unmeant = origin.scheme == "http" and not _meant_for_plain_http(config)
+    stored = unmeant and _of_a_person(config) and _may_be_here(origin.host)
+    if unmeant and not stored:
         if config.proxy_command is None:
             return None
         config = config._replace(
@@ -112,17 +125,25 @@ def _credentials(config: Config, transport: Transport, origin: Origin, prefix: s
     said = [name for name in _OF_SIGN_IN if getattr(config, name)]
 
     def make() -> Optional[Credentials]:
-        return sign_in_of(config).credentials(transport, origin, prefix, SYSTEM_CLOCK)
+        return sign_in_of(config).credentials(transport, origin, prefix, SYSTEM_CLOCK, asks=not unmeant)
 
+    if stored and config.proxy_command is None:
+        return OnDemand(make)
     # A word about the identity provider alone asks nobody.
     return make() if said else OnDemand(make)
 
 
 def _meant_for_plain_http(config: Config) -> bool:
-    if config.auth_type in _ASKING and (config.auth_type is not None or config.command is None):
-        return False
-    name = "command" if config.auth_type is None else "auth_type"
-    return config.by_caller(name)
+    return config.by_caller("command" if config.auth_type is None else "auth_type")
+
+
+def _of_a_person(config: Config) -> bool:
+    return config.auth_type in _ASKING and (config.auth_type is not None or config.command is None)
+
+
+def _may_be_here(host: str) -> bool:
+    # What tells it for sure is loaded with the sign-in.
+    return host == "localhost" or host.startswith(("127.", "::1"))
 
 
 def sign_in_of(config: Config) -> SignIn:
@@ -154,6 +175,7 @@ def sign_in_of(config: Config) -> SignIn:
         on_demand=True,
         known=client_config(config.auth_client_config, known),
         interactive=None if config.headless is None else not config.headless,
+        settings=lambda: config.explain(*_EXPLAINED),
     )
     try:
         signing.kind()

@@ -12,8 +12,10 @@ from flyte_lite.errors import Code, UnauthenticatedError
 
 _HELP = (
     "Give init(), Client() or create_channel() what needs nobody: api_key= (or set FLYTE_API_KEY), client_id= and "
-    "client_credentials_secret=, or command= (or set FLYTE_AUTH_COMMAND); create_channel() takes token=, too"
+    "client_credentials_secret= (FLYTE_ADMIN_CLIENTID and FLYTE_ADMIN_CLIENTSECRETENVVAR), or command= "
+    "(FLYTE_AUTH_COMMAND); create_channel() takes token=, too. Or sign in before, with `flyte-lite login`"
 )
+BY_PLAIN_HTTP = "the server is spoken to by plain http, and nobody asked for that with auth_type="
 
 
 def _on_terminal() -> bool:
@@ -38,12 +40,21 @@ def _tell(text: str) -> None:
     _console.say(text, to=sys.stderr)
 
 
+def unattended(environ: Mapping[str, str]) -> str:
+    """Why nobody sits where these variables are set; "" if somebody may."""
+    if environ.get("AWS_LAMBDA_FUNCTION_NAME"):
+        return "this is AWS Lambda"
+    return "the environment variable CI is set" if environ.get("CI", "").lower() not in ("", "0", "false", "no") else ""
+
+
 class Person:
     """See the module.
 
     Args:
         asked: True starts a sign-in wherever we are, False nowhere, None where somebody can answer.
         environ: Where CI and AWS Lambda are told.
+        unasked: Why nobody is asked, whoever may be here; "" if there is no such reason.
+        settings: What is set of signing in, and where, for the error; None says nothing.
         on_terminal: Whether somebody reads what we print.
         tell: Prints a line for them.
         browse: Shows them a page; False if there is no browser.
@@ -54,12 +65,16 @@ class Person:
         asked: Optional[bool] = None,
         environ: Mapping[str, str] = os.environ,
         *,
+        unasked: str = "",
+        settings: Optional[Callable[[], str]] = None,
         on_terminal: Callable[[], bool] = _on_terminal,
         tell: Callable[[str], None] = _tell,
         browse: Callable[[str], bool] = _browse,
     ) -> None:
         self._asked = asked
         self._environ = environ
+        self._unasked = unasked
+        self._settings = settings
         self._on_terminal = on_terminal
         self.tell = tell
         self.browse = browse
@@ -69,13 +84,11 @@ class Person:
 
     def absence(self) -> str:
         """Why nobody can answer; "" if somebody can."""
+        if self._unasked:
+            return self._unasked
         if self._asked is not None:
             return "" if self._asked else "headless=True, or interactive=False"
-        if self._environ.get("AWS_LAMBDA_FUNCTION_NAME"):
-            return "this is AWS Lambda"
-        if self._environ.get("CI", "").lower() not in ("", "0", "false", "no"):
-            return "the environment variable CI is set"
-        return "" if self._on_terminal() else "stderr is no terminal"
+        return unattended(self._environ) or ("" if self._on_terminal() else "stderr is no terminal")
 
     def need(self, why: str) -> None:
         """Go on only if somebody can answer.
@@ -88,11 +101,10 @@ class Person:
         """
         absence = self.absence()
         if absence:
-            asked = (
-                ""
-                if self._asked is False
-                else "; headless=False of init() and interactive=True of create_channel() ask all the same"
-            )
+            asked = "; headless=False of init() and interactive=True of create_channel() ask all the same"
+            told = _HELP if self._unasked or self._asked is False else _HELP + asked
+            # A table, whose last line is a line of its own.
+            table = "" if self._settings is None else f". What is set:\n{self._settings()}\n"
             raise UnauthenticatedError(
-                f"{why}, and nobody can sign in here ({absence}). {_HELP}{asked}", Code.UNAUTHENTICATED, sent=False
+                f"{why}, and nobody can sign in here ({absence}). {told}{table}", Code.UNAUTHENTICATED, sent=False
             )

@@ -51,6 +51,7 @@ class SignIn(NamedTuple):
         proxy_command: Prints a token for a proxy before the server.
         proxy_environ: Added to its environment.
         proxy_seconds: The most that it may take.
+        settings: What is set of all this, and where, for an error that nobody can sign in; None says nothing.
     """
 
     auth_type: Optional[str] = None
@@ -70,6 +71,7 @@ class SignIn(NamedTuple):
     proxy_command: Optional[Sequence[str]] = None
     proxy_environ: Mapping[str, str] = {}
     proxy_seconds: float = DEFAULT_SECONDS
+    settings: Optional[Callable[[], str]] = None
 
     def __repr__(self) -> str:
         return f"SignIn({self.kind() or 'nothing'})"
@@ -118,6 +120,7 @@ class SignIn(NamedTuple):
         clock: Clock,
         *,
         person: Optional[Person] = None,
+        asks: bool = True,
     ) -> Optional[Credentials]:
         """What to show to a server; None is nothing.
 
@@ -130,13 +133,14 @@ class SignIn(NamedTuple):
             prefix: Path before its methods' paths.
             clock: What the life of tokens is measured on.
             person: Who may be asked; None is whoever sits here.
+            asks: False asks nobody, because what is set does not mean this server.
 
         Raises:
             ConfigError: The settings are not what they must be.
         """
         kind = self.kind()
         proxy = self._proxy(clock)
-        if kind is None and origin.scheme == "http":
+        if not asks or (kind is None and origin.scheme == "http"):
             return proxy
         if kind == "Passthrough":
             own: Credentials = Passthrough()
@@ -144,7 +148,8 @@ class SignIn(NamedTuple):
             channel = Channel(transport, origin, prefix, retry=RetryPolicy(retries=0), credentials=proxy, clock=clock)
             provider = IdentityProvider(transport, origin, proxy=proxy, named=self._hosts(origin))
             discovery = Discovery(channel, provider, self._known())
-            source = self._token_source(kind, provider, discovery, person or Person(self.interactive))
+            person = person or Person(self.interactive, settings=self.settings)
+            source = self._token_source(kind, provider, discovery, person)
             eager = kind is not None and not (self.on_demand and kind in ("Pkce", "DeviceFlow"))
             own = TokenCredentials(source, self._header(kind, discovery), clock, eager=eager, token=self.first)
         return own if proxy is None else Together(own, proxy)

@@ -52,7 +52,10 @@ def _show(finding: Finding) -> None:
     took = "" if finding.verdict == "skipped" else f"{finding.seconds * 1000:.0f} ms"
     head = f"{_SHOWN[finding.verdict]:7}  {finding.step:{wide}}  {took:>8}  "
     margin = " " * len(head)
-    say(textwrap.fill(finding.text, max(_WIDE, len(head) + 40), initial_indent=head, subsequent_indent=margin))
+    text, *table = finding.text.splitlines() or [""]
+    say(textwrap.fill(text, max(_WIDE, len(head) + 40), initial_indent=head, subsequent_indent=margin))
+    for line in table:
+        say(margin + line)
     if finding.remedy:
         first = f"{margin}-> "
         say(textwrap.fill(finding.remedy, _WIDE + 3, initial_indent=first, subsequent_indent=" " * len(first)))

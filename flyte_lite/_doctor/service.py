@@ -160,7 +160,10 @@ def signs_in(channel: Channel, config: Config, deadline: Deadline) -> Finding:
     except errors.FlyteLiteError as error:
         raise Trouble(_message(error), _WHO_CALLS, Cause.SIGN_IN) from error
     if not shown:
-        return Finding("sign-in", "skipped", "nothing is shown until the server asks who calls")
+        named = (
+            f"auth_type from {config.sources.get('auth_type', 'argument')}" if config.auth_type else "nothing is set"
+        )
+        return Finding("sign-in", "skipped", f"nothing is shown until the server asks who calls ({named})")
     return Finding("sign-in", "ok", f"there is something to show, in the header {' and '.join(sorted(shown))}")
 
 

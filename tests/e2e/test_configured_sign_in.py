@@ -161,7 +161,15 @@ def test_nobody_is_asked_where_nobody_can_answer(arguments: Any, issuer: Issuer)
     said = "headless=True, or interactive=False"
     reason = said if arguments.get("headless") else "the environment variable CI is set"
     assert f"nobody can sign in here ({reason}). Give init(), Client()" in str(caught.value)
-    assert "FLYTE_API_KEY" in str(caught.value)
+    for name in ("FLYTE_API_KEY", "FLYTE_ADMIN_CLIENTID", "FLYTE_ADMIN_CLIENTSECRETENVVAR", "FLYTE_AUTH_COMMAND"):
+        assert name in str(caught.value)
+    # Of the settings what is about signing in, and where each stands.
+    told = {line.split()[0]: line.split() for line in str(caught.value).splitlines()[1:-1]}
+    assert told["endpoint"] == ["endpoint", issuer.url, "argument"]
+    flow = arguments.get("auth_type")
+    assert told["auth_type"][1:] == [flow or "-", "argument" if flow else "default"]
+    assert {"client_id", "client_credentials_secret", "command", "token_store", "disable_keyring"} < set(told)
+    assert "project" not in told
     # It was asked without a token first, and the flow that is named waited for its refusal.
     assert "authorization" not in issuer.requests[0].headers
     assert issuer.to("/token") == issuer.to("/device") == []

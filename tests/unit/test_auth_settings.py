@@ -126,6 +126,17 @@ def test_who_can_be_asked(asked: Optional[bool], environ: dict[str, str], termin
     assert "FLYTE_API_KEY" in text
     assert ("interactive=True" in text) is (asked is None)
     assert not caught.value.sent
+    assert "What is set" not in text
+
+
+def test_a_reason_to_ask_nobody_counts_whoever_is_here() -> None:
+    person = Person(True, {}, unasked="the moon is full", settings=lambda: "auth_type  -  default")
+
+    with pytest.raises(errors.UnauthenticatedError, match=r"here \(the moon is full\)") as caught:
+        person.need("the server wants somebody")
+
+    assert caught.value.message.endswith(". What is set:\nauth_type  -  default\n")
+    assert "interactive=True" not in caught.value.message
 
 
 def credentials(scheme: str = "https", **settings: Any) -> Any:

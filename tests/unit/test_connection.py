@@ -95,8 +95,10 @@ PLAIN: list[tuple[dict[str, Any], dict[str, str], Any]] = [
     ({}, {"FLYTE_AUTH_TYPE": "nonsense"}, None),
     ({}, {"FLYTE_ADMIN_CLIENTID": "me", "FLYTE_ADMIN_CLIENTSECRETENVVAR": "S", "S": PLANTED}, None),
     ({}, {"FLYTE_AUTH_PROXY_COMMAND": "mint", "FLYTE_AUTH_TYPE": "Passthrough"}, TokenCredentials),
-    ({"auth_type": "Pkce"}, {}, None),
-    ({"auth_type": "DeviceFlow"}, {}, None),
+    ({"auth_type": "Pkce"}, {}, TokenCredentials),
+    ({"auth_type": "DeviceFlow"}, {}, TokenCredentials),
+    ({}, {"FLYTE_AUTH_TYPE": "Pkce"}, None),
+    ({}, {"FLYTE_AUTH_TYPE": "DeviceFlow"}, None),
 ]
 
 
@@ -107,6 +109,19 @@ def test_a_plain_server_is_shown_what_the_caller_named_only(
     made = credentials(Config.load({"endpoint": "http://flyte.example", **arguments}, environ))
 
     assert made is None if kind is None else type(made) is kind
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8090", "[::1]:8090"])
+@pytest.mark.parametrize("flow", ["", "Pkce", "DeviceFlow"])
+def test_a_plain_server_of_this_machine_loads_a_sign_in_when_it_wants_somebody(flow: str, host: str) -> None:
+    made = credentials(Config.load({"endpoint": f"http://{host}"}, {"FLYTE_AUTH_TYPE": flow}))
+
+    assert type(made) is OnDemand
+
+
+@pytest.mark.parametrize("environ", [{"FLYTE_AUTH_TYPE": "Passthrough"}, {"FLYTE_AUTH_COMMAND": "mint"}])
+def test_a_plain_server_of_this_machine_is_shown_nothing_of_a_program(environ: dict[str, str]) -> None:
+    assert credentials(Config.load({"endpoint": "http://localhost:8090"}, environ)) is None
 
 
 @pytest.mark.parametrize("flow", ["Pkce", "DeviceFlow"])
