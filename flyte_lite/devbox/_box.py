@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import os
 from collections.abc import Iterator
@@ -22,16 +21,8 @@ except ModuleNotFoundError as error:
         f"the devbox needs {error.name}: pip install 'flyte_lite[devbox]'", name=error.name
     ) from error
 
-from flyte_lite.devbox._bundle import Named
-from flyte_lite.devbox._declare import (
-    Declaration,
-    Deployable,
-    declaration_of,
-    declared_in,
-    deployable,
-    loaded,
-    named,
-)
+from flyte_lite.devbox._declare import Declaration, declared_in, loaded
+from flyte_lite.devbox._deployments import Deployments
 from flyte_lite.devbox.calls import Calls
 from flyte_lite.devbox.clock import DevboxClock
 from flyte_lite.devbox.defects import Defects
@@ -49,6 +40,8 @@ from flyte_lite.devbox.tls import server_context
 from flyte_lite.devbox.wsgi import Application
 
 if TYPE_CHECKING:
+    from flyte_lite.idl.flyteidl2.task import task_definition_pb2
+
     F = TypeVar("F", bound=Callable[..., Any])
 
 PROJECT = "flytesnacks"
@@ -132,10 +125,7 @@ class Devbox:
         self._address: Optional[tuple[str, int]] = None
         self._closed = False
         self._early: list[Callable[[], object]] = []
-        self._deployed: dict[TaskKey, Deployable] = {}
-        # How to deploy each of them once more, and what functions are called that were deployed.
-        self._again: dict[TaskKey, Callable[[], object]] = {}
-        self._named: dict[Any, dict[tuple[str, str], Named]] = {}
+        self._deployments = Deployments(self._state)
 
     @property
     def endpoint(self) -> str:
@@ -275,9 +265,9 @@ class Devbox:
         declared = Declaration.of(name, version, retries, limits, cache)
 
         def deploy(function: F) -> F:
-            self._deploy(function, declared, project, domain)
+            self._deployments.deploy(function, declared, project, domain)
             if self._address is None:
-                self._early.append(lambda: self._deploy(function, declared, project, domain))
+                self._early.append(lambda: self._deployments.deploy(function, declared, project, domain))
             return function
 
         return deploy
@@ -303,14 +293,31 @@ class Devbox:
         if isinstance(what, str) and not what.endswith(".py") and os.sep not in what:
             what = importlib.import_module(what)
         if isinstance(what, ModuleType):
-            return [self._deploy(function, declared, project, domain) for function, declared in declared_in(what)]
+            return [
+                _called(self._deployments.deploy(function, declared, project, domain))
+                for function, declared in declared_in(what)
+            ]
         file = Path(what)
         with loaded(file) as module:
             folder = str(file.parent.resolve())
             return [
-                self._deploy(function, declared, project, domain, file.stem, folder)
+                _called(self._deployments.deploy(function, declared, project, domain, file.stem, folder))
                 for function, declared in declared_in(module)
             ]
+
+    def spec(self, task: str, *, project: str = PROJECT, domain: str = DOMAIN) -> task_definition_pb2.TaskSpec:
+        """What clients are told of a task that was deployed from Python: its interface, its defaults, its limits.
+
+        Args:
+            task: Name and version, as `deploy` gives them: "greetings.hello:v1".
+            project: Of the task.
+            domain: Of the task.
+
+        Raises:
+            KeyError: Nothing was deployed by that name.
+        """
+        name, _, version = task.rpartition(":")
+        return self._deployments.spec(TaskKey(project, domain, name, version))
 
     def logs(
         self,
@@ -337,51 +344,6 @@ class Devbox:
         """What a Flyte that sends notifications would have sent, oldest first. Nothing is sent from here."""
         return recorded(self._state)
 
-    def _deploy(
-        self,
-        function: Callable[..., Any],
-        declared: Declaration,
-        project: str,
-        domain: str,
-        home: str = "",
-        folder: str = "",
-    ) -> str:
-        if not self._state.projects.exists(project):
-            raise ValueError(f"there is no project {project!r} in this devbox")
-
-        def which(other: Any) -> Optional[Named]:
-            return self._which(other, project, domain, home if other.__module__ == function.__module__ else "")
-
-        before = which(function)
-        made = deployable(function, declared, project, domain, home, folder, which, list(self._named))
-        task = Named(made.key.name, made.key.version)
-        self._named.setdefault(function, {})[project, domain] = task
-        self._deployed[made.key] = made
-        self._again[made.key] = functools.partial(self._deploy, function, declared, project, domain, home, folder)
-        self._store(made)
-        if before != task:
-            # It has gone with these as a function, or under another name.
-            for key, other in list(self._deployed.items()):
-                if function in other.uses and key != made.key:
-                    self._again[key]()
-        return f"{made.key.name}:{made.key.version}"
-
-    def _which(self, function: Any, project: str, domain: str, home: str) -> Optional[Named]:
-        known = self._named.get(function, {})
-        if known:
-            return known.get((project, domain)) or next(reversed(list(known.values())))
-        declared = declaration_of(function)
-        return None if declared is None else named(function, declared, home)
-
-    def _store(self, made: Deployable) -> None:
-        spec = made.spec
-        descriptions = (spec.documentation.short_description, spec.environment.description)
-        with self._state.database.transaction():
-            self._state.bundles.put(spec.task_template.metadata.code_bundle_uri, made.bundle)
-            self._state.tasks.deploy(
-                made.key, spec.SerializeToString(), spec.environment.name, descriptions, self._state.now()
-            )
-
     def _begin(self) -> None:
         self.clock.reset()
         self.defects.reset()
@@ -389,5 +351,8 @@ class Devbox:
         self.calls.clear()
         with self._state.database.transaction():
             self._state.clear()
-            for made in self._deployed.values():
-                self._store(made)
+            self._deployments.restore()
+
+
+def _called(key: TaskKey) -> str:
+    return f"{key.name}:{key.version}"

@@ -231,3 +231,19 @@ def test_versions_of_functions_without_source_are_stable() -> None:
         return deployable(function, Declaration(name="env.f"), "p", "d").key.version
 
     assert version(source.format(1)) == version(source.format(1)) != version(source.format(2))
+
+
+def test_what_clients_are_told_of_a_deployed_task(box: Devbox) -> None:
+    @box.task(name="env.f", version="v1")
+    def f(x: int, y: int = 1) -> int:
+        return x + y
+
+    told = box.spec("env.f:v1")
+
+    assert told == spec_of(stored(box, "env.f", "v1"))
+    assert [each.name for each in told.default_inputs] == ["y"]
+    # It is a copy: what is done to it changes nothing there.
+    told.Clear()
+    assert box.spec("env.f:v1").default_inputs
+    with pytest.raises(KeyError):
+        box.spec("env.f:v2")
