@@ -80,6 +80,10 @@ def _add_devbox(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("--port", type=_port, default=0, metavar="N", help="the port; any free one by default")
     parser.add_argument("--state", metavar="DIR", help="keep everything in this folder; in memory by default")
     parser.add_argument("--workers", type=_workers, metavar="N", help="how many attempts may run at a time")
+    parser.add_argument(
+        "--certificate", metavar="FILE", help="speak TLS, with the certificate in this PEM file; plain http by default"
+    )
+    parser.add_argument("--private-key", metavar="FILE", help="its key in PEM, if that is in a file of its own")
 
 
 def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -6,11 +6,12 @@ import argparse
 import contextlib
 import os
 import signal
+import ssl
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, Optional
 
-from flyte_lite._client import Client
 from flyte_lite._console import fail, say
 from flyte_lite.errors import DevboxStateError
 from flyte_lite.idl.flyteidl2.core import types_pb2
@@ -46,7 +47,7 @@ def _serve(options: argparse.Namespace, told: int) -> NoReturn:
     try:
         # Whoever only wanted to know the endpoint may have left.
         with contextlib.suppress(BrokenPipeError):
-            _introduce(box, deployed)
+            _introduce(box, deployed, _trust(options.certificate))
         while True:
             # Not signal.pause(), which sleeps on if the signal came just before, or to another thread.
             os.read(told, 1)
@@ -59,13 +60,23 @@ class _Terminated(BaseException):
 
 
 class _Refused(Exception):
-    """A file's tasks can't be deployed."""
+    """A file's tasks can't be deployed, or a certificate can't be shown."""
 
 
 def _start(options: argparse.Namespace) -> tuple[Devbox, list[str]]:
     from flyte_lite.devbox import Devbox
 
-    box = Devbox(options.host, options.port, workers=options.workers, state=options.state)
+    try:
+        box = Devbox(
+            options.host,
+            options.port,
+            workers=options.workers,
+            state=options.state,
+            certificate=options.certificate,
+            private_key=options.private_key,
+        )
+    except ValueError as error:
+        raise _Refused(str(error)) from error
     try:
         deployed = [task for file in options.tasks for task in _deploy(box, file)]
         box.start()
@@ -89,7 +100,17 @@ def _deploy(box: Devbox, file: str) -> list[str]:
         raise _Refused(f"{file} can't be deployed: {text}".partition("\n")[0]) from error
 
 
-def _introduce(box: Devbox, deployed: Sequence[str]) -> None:
+def _trust(certificate: Optional[str]) -> str:
+    """What a client must be told to trust a certificate that nobody vouches for but itself."""
+    if certificate is None:
+        return ""
+    path = Path(certificate).expanduser().absolute()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(path)
+    return f', ca_cert_file_path="{path}"' if context.get_ca_certs() else ""
+
+
+def _introduce(box: Devbox, deployed: Sequence[str], trust: str) -> None:
     from flyte_lite.devbox._box import DOMAIN, PROJECT
 
     say(box.endpoint)
@@ -97,13 +118,16 @@ def _introduce(box: Devbox, deployed: Sequence[str]) -> None:
     for task in deployed:
         say(f"task {task}")
     say("\nIn Python:\n\nimport flyte_lite as flyte\n")
-    say(f'flyte.init(endpoint="{box.endpoint}", project="{PROJECT}", domain="{DOMAIN}")')
+    say(f'flyte.init(endpoint="{box.endpoint}", project="{PROJECT}", domain="{DOMAIN}"{trust})')
     if deployed:
-        name, _, version = deployed[0].rpartition(":")
-        with Client(box.endpoint, project=PROJECT, domain=DOMAIN) as client:
-            details = client.tasks.get(name, version=version).fetch()
-        types = {variable.key: variable.value.type for variable in details.typed_interface.inputs.variables}
-        given = "".join(f", {each}={_VALUES.get(types[each].simple, '...')}" for each in details.required_args)
+        name = deployed[0].rpartition(":")[0]
+        spec = box.spec(deployed[0])
+        have = {given.name for given in spec.default_inputs}
+        given = "".join(
+            f", {each.key}={_VALUES.get(each.value.type.simple, '...')}"
+            for each in spec.task_template.interface.inputs.variables
+            if each.key not in have
+        )
         say(f'run = flyte.run(flyte.remote.Task.get("{name}", auto_version="latest"){given})')
         say("run.wait()\nprint(run.phase, run.outputs())")
     say("\nCtrl-C stops it.")

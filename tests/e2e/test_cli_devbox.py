@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -19,6 +20,10 @@ from punctual import promptly
 import flyte_lite
 
 ROOT = str(Path(__file__).parents[2])
+CERTIFICATES = Path(__file__).parents[1] / "chaos" / "certificates"
+SERVER, AUTHORITY = CERTIFICATES / "server.pem", CERTIFICATES / "authority.pem"
+# It vouches for itself.
+STRANGER = CERTIFICATES / "stranger.pem"
 # A second is what it promises; the rest is for a machine that is busy with other tests.
 STOPPED = 2.0
 TASKS = """
@@ -66,8 +71,9 @@ def tasks(tmp_path: Path) -> Path:
     return file
 
 
-def test_the_endpoint_comes_first_and_the_snippet_runs(tasks: Path) -> None:
-    with devbox(str(tasks)) as process:
+@pytest.mark.parametrize("words", [(), ("--certificate", str(STRANGER))], ids=["plain", "tls"])
+def test_the_endpoint_comes_first_and_the_snippet_runs(tasks: Path, words: tuple[str, ...]) -> None:
+    with devbox(str(tasks), *words) as process:
         endpoint = first_line(process)
         assert process.stdout is not None
         told = [first_line(process)]
@@ -117,7 +123,8 @@ def test_a_signal_stops_it_within_a_second_and_kills_what_runs(
     assert promptly(STOPPED, took)
 
 
-def test_two_hundred_idle_streams_do_not_keep_it_from_stopping() -> None:
+@pytest.mark.parametrize("words", [(), ("--certificate", str(SERVER))], ids=["plain", "tls"])
+def test_two_hundred_idle_streams_do_not_keep_it_from_stopping(words: tuple[str, ...]) -> None:
     # No run is there, so a stream of runs says nothing, not even that it is open.
     body = b"\x00\x00\x00\x00\x02{}"
     head = (
@@ -126,14 +133,21 @@ def test_two_hundred_idle_streams_do_not_keep_it_from_stopping() -> None:
     )
 
     def took() -> float:
-        with devbox() as process:
-            host, _, port = first_line(process).partition("//")[2].rpartition(":")
-            streams = [socket.create_connection((host, int(port))) for _ in range(200)]
+        with devbox(*words) as process:
+            scheme, _, host_port = first_line(process).partition("://")
+            host, _, port = host_port.rpartition(":")
+            context = ssl.create_default_context(cafile=str(AUTHORITY))
+
+            def connected() -> socket.socket:
+                connection = socket.create_connection((host, int(port)))
+                return context.wrap_socket(connection, server_hostname=host) if scheme == "https" else connection
+
+            streams = [connected() for _ in range(200)]
             for stream in streams:
                 stream.sendall(head.encode() + body)
             time.sleep(0.5)
             # It answers others meanwhile.
-            with socket.create_connection((host, int(port))) as other:
+            with connected() as other:
                 other.sendall(b"GET /healthz HTTP/1.1\r\nHost: devbox\r\n\r\n")
                 assert other.recv(100).startswith(b"HTTP/1.1 200")
             began = time.monotonic()
@@ -211,6 +225,11 @@ def test_what_keeps_it_from_starting_is_said_in_one_line(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     state = str(tmp_path / "file")
     assert refused("--state", state) == (1, f"flyte-lite: the devbox can't keep its state in {state}: File exists\n")
+    gone = tmp_path / "gone.pem"
+    said = f"flyte-lite: the certificate {gone} can't be read: No such file or directory\n"
+    assert refused("--certificate", str(gone)) == (1, said)
+    status, error = refused("--private-key", str(SERVER))
+    assert (status, error.partition(":")[2]) == (1, " a private key needs its certificate: give certificate= too\n")
 
 
 @pytest.mark.parametrize("words", [("--port", "65536"), ("--port", "x"), ("--workers", "0"), ("--nothing",)])
