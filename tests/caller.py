@@ -41,7 +41,7 @@ class Caller:
 
     def call(self, seconds: float = 20.0, cancel: Optional[Cancel] = None, method: Method[Any, Any] = GET) -> int:
         """How many attempts it took."""
-        request = project_service_pb2.GetProjectRequest(id="p")
+        request = project_service_pb2.GetProjectRequest(id="flytesnacks")
         deadline = Deadline(SYSTEM_CLOCK, seconds, cancel)
         return self.channel.unary(method, request, deadline=deadline).attempts
 
