@@ -91,7 +91,7 @@ def test_two_can_t_have_one_folder_and_the_second_is_told_who_has_it(tmp_path: P
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("PRAGMA user_version = 99", "was written by a newer flyte_lite: its schema has version 99, this one reads 1"),
+        ("PRAGMA user_version = 99", "was written by a newer flyte_lite: its schema has version 99, this one reads 2"),
         ("PRAGMA user_version = 0", "is not a devbox's state"),
     ],
 )
@@ -105,6 +105,24 @@ def test_another_schema_is_refused_and_the_folder_left_free(tmp_path: Path, stat
         State(folder=tmp_path)
 
     Folder(tmp_path).release()
+
+
+def test_an_older_schema_gets_what_it_lacks(tmp_path: Path) -> None:
+    state = State(folder=tmp_path)
+    fill(state)
+    state.close()
+    connection = sqlite3.connect(tmp_path / "state.sqlite3")
+    for table in ("issuer", "sign_in", "access_token", "refresh_token", "authorization_code", "device_code"):
+        connection.execute(f"DROP TABLE {table}")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+
+    state = State(folder=tmp_path)
+
+    check(state)
+    assert state.sign_ins.get(state.sign_ins.begin("client", "ada", "all", "refresh_token")).subject == "ada"
+    state.close()
+    State(folder=tmp_path).close()
 
 
 def test_what_is_no_state_is_refused(tmp_path: Path) -> None:

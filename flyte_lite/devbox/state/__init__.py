@@ -21,6 +21,7 @@ from flyte_lite.devbox.state.objects import Objects
 from flyte_lite.devbox.state.outcomes import Outcomes
 from flyte_lite.devbox.state.projects import Projects
 from flyte_lite.devbox.state.settings import SettingsTable
+from flyte_lite.devbox.state.sign_ins import SignIns
 from flyte_lite.devbox.state.tasks import Tasks
 from flyte_lite.devbox.state.triggers import Triggers
 
@@ -59,6 +60,7 @@ class State:
         self.objects = Objects(self.database, self.now)
         self.bundles = Bundles(self.database)
         self.outcomes = Outcomes(self.database)
+        self.sign_ins = SignIns(self.database)
         self._begin()
 
     def now(self) -> int:

@@ -15,8 +15,9 @@ from flyte_lite.devbox.state.changes import Changes
 from flyte_lite.errors import DevboxStateError
 
 # Raise it with each change of SCHEMA that a release has not seen.
-VERSION = 1
-# Times are microseconds since 1970. Blobs are protobuf messages, except `bundle.pickled` and `object.body`.
+VERSION = 2
+# Times are microseconds since 1970. Blobs are protobuf messages, except `bundle.pickled`, `object.body`, hashes and
+# `issuer.secret`.
 SCHEMA = """
 CREATE TABLE project (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, description TEXT NOT NULL, labels BLOB NOT NULL, state INTEGER NOT NULL,
@@ -94,6 +95,30 @@ CREATE TABLE notification (
 );
 CREATE TABLE outcome (key TEXT PRIMARY KEY, outputs BLOB NOT NULL);
 """
+_ISSUER = """
+CREATE TABLE issuer (name TEXT NOT NULL, secret BLOB NOT NULL);
+CREATE TABLE sign_in (
+    number INTEGER PRIMARY KEY, client TEXT NOT NULL, subject TEXT NOT NULL, scope TEXT NOT NULL,
+    grant_type TEXT NOT NULL, revoked INTEGER NOT NULL
+);
+CREATE TABLE access_token (
+    id TEXT PRIMARY KEY, sign_in INTEGER NOT NULL, expires_at INTEGER NOT NULL, revoked INTEGER NOT NULL
+);
+CREATE TABLE refresh_token (
+    hash BLOB PRIMARY KEY, sign_in INTEGER NOT NULL, expires_at INTEGER NOT NULL, used_at INTEGER
+);
+CREATE TABLE authorization_code (
+    hash BLOB PRIMARY KEY, sign_in INTEGER NOT NULL, redirect_uri TEXT NOT NULL, challenge TEXT NOT NULL,
+    expires_at INTEGER NOT NULL, used INTEGER NOT NULL
+);
+CREATE TABLE device_code (
+    hash BLOB PRIMARY KEY, user_code TEXT NOT NULL UNIQUE, client TEXT NOT NULL, scope TEXT NOT NULL,
+    expires_at INTEGER NOT NULL, decision INTEGER NOT NULL, sign_in INTEGER NOT NULL
+);
+"""
+# What makes a schema of each version one of the next.
+_UPGRADES = {1: _ISSUER}
+SCHEMA += _ISSUER
 
 
 class Database:
@@ -199,10 +224,14 @@ class Database:
             )
         if version == VERSION:
             return
-        if self.all("SELECT 1 FROM sqlite_master LIMIT 1"):
+        if version in _UPGRADES:
+            steps = "; ".join(_UPGRADES[older] for older in range(version, VERSION))
+        elif self.all("SELECT 1 FROM sqlite_master LIMIT 1"):
             raise DevboxStateError(f"{file} is not a devbox's state that this flyte_lite can read")
+        else:
+            steps = SCHEMA
         # All or nothing, should the process be killed just now.
-        self._connection.executescript(f"BEGIN; {SCHEMA}; PRAGMA user_version = {VERSION}; COMMIT")
+        self._connection.executescript(f"BEGIN; {steps}; PRAGMA user_version = {VERSION}; COMMIT")
 
 
 def _like(pattern: str, text: Optional[str]) -> Optional[bool]:
