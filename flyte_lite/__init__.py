@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from flyte_lite import notify as notify
     from flyte_lite import remote as remote
     from flyte_lite import union as union
+    from flyte_lite._auth.store import TokenStore as TokenStore
     from flyte_lite._client import Client as Client
     from flyte_lite._client import current_domain as current_domain
     from flyte_lite._client import current_project as current_project
@@ -76,6 +77,7 @@ __all__ = [
     "Secret",
     "TPU",
     "Timeout",
+    "TokenStore",
     "__version__",
     "as_completed",
     "config",
@@ -118,6 +120,7 @@ _MODULES = {
     "Secret": "secret",
     "TPU": "resources",
     "Timeout": "policies",
+    "TokenStore": "_auth.store",
     "as_completed": "remote._completion",
     "current_domain": "_client",
     "current_project": "_client",

@@ -19,7 +19,7 @@ from flyte_lite.idl._pool import pool
 
 PUBLIC = {
     "flyte_lite": "AMD_GPU APPLE_SILICON Backoff Cache Cancel Client Device DryRun GPU HABANA_GAUDI Neuron "
-    "Resources RetryStrategy RunContext Secret TPU Timeout __version__ as_completed config current_domain "
+    "Resources RetryStrategy RunContext Secret TPU Timeout TokenStore __version__ as_completed config current_domain "
     "current_project errors init init_from_api_key init_from_config init_in_cluster init_passthrough io "
     "is_control_plane_available models notify remote rerun run union version "
     "wait_all with_runcontext",
