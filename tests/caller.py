@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NamedTuple, Optional, Union
 
 from issuer import CERTIFICATES, Issuer
 
@@ -25,14 +25,34 @@ WRITE: Method[Any, Any] = Method(project_service_pb2, "ProjectService", "GetProj
 """As if it changed something."""
 
 
-class Caller:
-    """A client of the issuer, whose person types, clicks or is not there."""
+class Place(NamedTuple):
+    """A server of this machine."""
 
-    def __init__(self, issuer: Issuer, *, browse: Callable[[str], bool] = lambda url: False, **settings: Any) -> None:
+    scheme: str
+    port: int
+
+
+class Caller:
+    """A client of the issuer, or of another server, whose person types, clicks or is not there."""
+
+    def __init__(
+        self,
+        issuer: Union[Issuer, Place],
+        *,
+        browse: Callable[[str], bool] = lambda url: False,
+        tell: Callable[[str], None] = lambda text: None,
+        terminal: Callable[[], Any] = lambda: None,
+        **settings: Any,
+    ) -> None:
         self.told: list[str] = []
+
+        def read(text: str) -> None:
+            self.told.append(text)
+            tell(text)
+
         self.transport = Transport(TlsPolicy(ca_file=str(CERTIFICATES / "authority.pem")), {})
         origin = Origin(issuer.scheme, "127.0.0.1", issuer.port)
-        person = Person(True, {}, tell=self.told.append, browse=browse)
+        person = Person(True, {}, tell=read, browse=browse, terminal=terminal)
         sign_in = SignIn(**settings)
         self.credentials = sign_in.credentials(self.transport, origin, "", SYSTEM_CLOCK, person=person)
         self.channel = Channel(
@@ -52,7 +72,7 @@ class Caller:
 
 
 @contextlib.contextmanager
-def calling(issuer: Issuer, **settings: Any) -> Iterator[Caller]:
+def calling(issuer: Union[Issuer, Place], **settings: Any) -> Iterator[Caller]:
     caller = Caller(issuer, **settings)
     with contextlib.closing(caller.transport):
         yield caller

@@ -16,6 +16,7 @@ from typing import Any, Optional
 from urllib.parse import parse_qsl, urlsplit
 
 from flyte_lite._auth.provider import is_loopback
+from flyte_lite._auth.terminal import Terminal
 from flyte_lite._clock import Deadline
 from flyte_lite.errors import CallTimeoutError, CanceledError, Code, ConfigError
 
@@ -29,6 +30,7 @@ _PAGE = """<!doctype html><html><head><meta charset="utf-8"><title>flyte_lite</t
 
 Reply = tuple[int, str, str]
 """Status, title and text of a page."""
+Judge = Callable[[dict[str, str]], tuple[bool, Reply]]
 
 
 class Loopback:
@@ -71,11 +73,19 @@ class Loopback:
             sock.close()
         self._selector.close()
 
-    def wait(self, judge: Callable[[dict[str, str]], tuple[bool, Reply]], deadline: Deadline) -> dict[str, str]:
+    def wait(
+        self,
+        judge: Judge,
+        deadline: Deadline,
+        terminal: Optional[Terminal] = None,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> dict[str, str]:
         """The parameters of the request that `judge` takes for the one; any others are answered and forgotten.
 
         Args:
             judge: Gets the parameters; says whether they are what was waited for, and what to show in the browser.
+            terminal: Where the address may be pasted instead, if the browser is on another machine.
+            tell: Says there that what was pasted is not what was waited for.
 
         Raises:
             CallTimeoutError, CanceledError: It did not come.
@@ -91,6 +101,8 @@ class Loopback:
             for sock in (*self._listeners, woken):
                 sock.setblocking(False)
                 self._selector.register(sock, selectors.EVENT_READ)
+            if terminal is not None:
+                self._selector.register(terminal, selectors.EVENT_READ, tell)
             if deadline.cancel is not None:
                 deadline.cancel.subscribe(cancel)
             try:
@@ -103,10 +115,11 @@ class Loopback:
                     deadline.cancel.unsubscribe(cancel)
                 for sock in (*self._listeners, woken):
                     self._selector.unregister(sock)
+                if terminal is not None:
+                    with contextlib.suppress(KeyError):  # it is gone already
+                        self._selector.unregister(terminal)
 
-    def _next(
-        self, judge: Callable[[dict[str, str]], tuple[bool, Reply]], deadline: Deadline
-    ) -> Optional[dict[str, str]]:
+    def _next(self, judge: Judge, deadline: Deadline) -> Optional[dict[str, str]]:
         if deadline.canceled:
             raise CanceledError("signing in was canceled", Code.CANCELED, sent=False)
         left = deadline.left()
@@ -118,12 +131,28 @@ class Loopback:
             )
         for key, _ in self._selector.select(_LONGEST_WAIT if left is None else min(left, _LONGEST_WAIT)):
             sock: Any = key.fileobj
-            if sock in self._listeners:
+            if isinstance(sock, Terminal):
+                found = self._pasted(sock, judge, key.data)
+                if found is not None:
+                    return found
+            elif sock in self._listeners:
                 self._accept(sock)
             elif sock in self._heads:
                 found = self._read(sock, judge)
                 if found is not None:
                     return found
+        return None
+
+    def _pasted(self, terminal: Terminal, judge: Judge, tell: Callable[[str], None]) -> Optional[dict[str, str]]:
+        lines = terminal.lines()
+        if lines is None:
+            self._selector.unregister(terminal)
+        for line in lines or ():
+            # A browser may hide how the address begins; the state says more than that would.
+            parameters = _parameters(line.partition("?")[2].partition("#")[0])
+            if parameters is not None and judge(parameters)[0]:
+                return parameters
+            tell(f"That is not where this sign-in ends: paste all of the address that begins with {self.redirect_uri}")
         return None
 
     def _accept(self, listener: socket.socket) -> None:
@@ -140,9 +169,7 @@ class Loopback:
         self._selector.unregister(sock)
         sock.close()
 
-    def _read(
-        self, sock: socket.socket, judge: Callable[[dict[str, str]], tuple[bool, Reply]]
-    ) -> Optional[dict[str, str]]:
+    def _read(self, sock: socket.socket, judge: Judge) -> Optional[dict[str, str]]:
         try:
             piece = sock.recv(8192)
         except BlockingIOError:
@@ -164,9 +191,7 @@ class Loopback:
         self._drop(sock)
         return parameters if taken else None
 
-    def _judged(
-        self, head: bytes, judge: Callable[[dict[str, str]], tuple[bool, Reply]]
-    ) -> tuple[bool, dict[str, str], Reply]:
+    def _judged(self, head: bytes, judge: Judge) -> tuple[bool, dict[str, str], Reply]:
         line, *fields = head.decode("latin-1").split("\r\n")
         method, _, rest = line.partition(" ")
         path, _, query = rest.partition(" ")[0].partition("?")
@@ -178,12 +203,18 @@ class Loopback:
             return False, {}, (405, "Not allowed", "A sign-in ends with GET.")
         if not _navigates(headers):
             return False, {}, (403, "Not allowed", "A sign-in ends with a page, and not with a part of another one.")
-        pairs = parse_qsl(query, keep_blank_values=True)
-        parameters = dict(pairs)
-        if len(parameters) != len(pairs):
+        parameters = _parameters(query)
+        if parameters is None:
             return False, {}, (400, "Not valid", "A parameter came more than once.")
         taken, reply = judge(parameters)
         return taken, parameters, reply
+
+
+def _parameters(query: str) -> Optional[dict[str, str]]:
+    """What is in a query; None if it has something twice, which nobody may choose from (RFC 6749 §3.1)."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    parameters = dict(pairs)
+    return parameters if len(parameters) == len(pairs) else None
 
 
 def _navigates(headers: Mapping[str, str]) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Optional
 
 from flyte_lite import _console
+from flyte_lite._auth.terminal import Terminal, terminal_of_ours
 from flyte_lite.errors import Code, UnauthenticatedError
 
 _HELP = (
@@ -58,6 +59,7 @@ class Person:
         on_terminal: Whether somebody reads what we print.
         tell: Prints a line for them.
         browse: Shows them a page; False if there is no browser.
+        terminal: Where they may paste something; None if they can't.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Person:
         on_terminal: Callable[[], bool] = _on_terminal,
         tell: Callable[[str], None] = _tell,
         browse: Callable[[str], bool] = _browse,
+        terminal: Callable[[], Optional[Terminal]] = terminal_of_ours,
     ) -> None:
         self._asked = asked
         self._environ = environ
@@ -78,6 +81,7 @@ class Person:
         self._on_terminal = on_terminal
         self.tell = tell
         self.browse = browse
+        self.terminal = terminal
 
     def __repr__(self) -> str:
         return f"Person({self.absence() or 'present'})"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Optional
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -15,6 +16,7 @@ from flyte_lite._auth.discovery import ClientConfig, Discovery
 from flyte_lite._auth.loopback import Loopback, Reply
 from flyte_lite._auth.person import Person
 from flyte_lite._auth.provider import IdentityProvider, shown
+from flyte_lite._auth.terminal import Terminal
 from flyte_lite._auth.tokens import Token
 from flyte_lite._clock import Deadline
 from flyte_lite.errors import CallTimeoutError, Code, EndpointError, UnauthenticatedError
@@ -72,11 +74,15 @@ class Pkce:
             )
         # New ones each time: a code that was meant for an earlier sign-in is worth nothing to this one.
         verifier, state = secrets.token_urlsafe(64), secrets.token_urlsafe(32)
-        with Loopback(config.redirect_uri) as loopback:
+        with contextlib.ExitStack() as held:
+            loopback = held.enter_context(Loopback(config.redirect_uri))
             url = self._address(config, loopback.redirect_uri, verifier, state)
             opened = self._person.browse(url)
-            self._person.tell(f"To sign in, {'go to your browser, or ' if opened else ''}open {url}")
-            code = _code(loopback, state, config, deadline)
+            terminal = None if opened else self._person.terminal()
+            if terminal is not None:
+                held.enter_context(terminal)
+            self._person.tell(_invitation(config, url, loopback.redirect_uri, opened, terminal is not None))
+            code = _code(loopback, state, config, deadline, terminal, self._person.tell)
             fields, authorization, hidden = self._proof.of(config)
             form = {
                 **self._to_token,
@@ -111,7 +117,26 @@ class Pkce:
         return parts._replace(query=query, fragment="").geturl()
 
 
-def _code(loopback: Loopback, state: str, config: ClientConfig, deadline: Deadline) -> str:
+def _invitation(config: ClientConfig, url: str, redirect_uri: str, opened: bool, can_paste: bool) -> str:
+    if opened:
+        return f"To sign in, go to your browser, or open {url}"
+    if can_paste:
+        return (
+            f"To sign in, open {url}\nIf that browser is on another machine, it will fail to open the last page: paste "
+            f"that page's address here, which begins with {redirect_uri} and is not shown, and press Enter"
+        )
+    elsewhere = '; if there is none, use auth_type="DeviceFlow"' if config.device_authorization_endpoint else ""
+    return f"To sign in, open {url} in a browser of this machine{elsewhere}"
+
+
+def _code(
+    loopback: Loopback,
+    state: str,
+    config: ClientConfig,
+    deadline: Deadline,
+    terminal: Optional[Terminal],
+    tell: Callable[[str], None],
+) -> str:
     """The code that the browser brings.
 
     Raises:
@@ -132,7 +157,7 @@ def _code(loopback: Loopback, state: str, config: ClientConfig, deadline: Deadli
         return True, _DONE
 
     try:
-        brought = loopback.wait(judge, deadline)
+        brought = loopback.wait(judge, deadline, terminal, tell)
     except CallTimeoutError as error:
         if strangers:
             error.message += f" ({strangers} came back from another sign-in, or without the right state)"

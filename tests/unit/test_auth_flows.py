@@ -65,7 +65,8 @@ class Bench:
         self.known: Any = Known(config)
         transport: Any = self.web
         self.provider = IdentityProvider(transport, Origin("https", "flyte.example", 443))
-        self.person = Person(present, {}, tell=self.told.append, browse=lambda url: False)
+        person: dict[str, Any] = {"browse": lambda url: False, "terminal": lambda: None}
+        self.person = Person(present, {}, tell=self.told.append, **person)
 
     def deadline(self, seconds: Optional[float] = 3600.0, cancel: Optional[Cancel] = None) -> Deadline:
         return Deadline(self.clock, seconds, cancel)
