@@ -147,12 +147,19 @@ class Credentials(Protocol):
 
 
 def authenticate(credentials: Credentials) -> Interceptor:
-    """Show credentials with each attempt; once a call, if they are refused, others if there are any."""
+    """Show credentials with each attempt; once a call, if they are refused, others if there are any.
+
+    An attempt that showed none of a kind does not count: what is shown first may have been kept for long, and be over.
+    """
 
     def show(call: Call, proceed: Proceed) -> Result:
         own = call.headers
+        shown: set[str] = set()
+        refused = False
         while True:
             sent = credentials.headers(call.deadline)
+            call.refused = call.refused or (refused and shown.issuperset(sent))
+            shown.update(sent)
             # What the caller says of itself wins; and nothing of this attempt is left for the next.
             call.headers = {**checked(sent), **own}
             try:
@@ -160,7 +167,7 @@ def authenticate(credentials: Credentials) -> Interceptor:
             except CallError as error:
                 if error.code is not Code.UNAUTHENTICATED or call.refused or not call.repeatable:
                     raise
-                call.refused = True
+                refused = True
                 if not credentials.refused(sent, call.deadline):
                     raise
             finally:

@@ -317,6 +317,31 @@ def test_once_a_call_with_retries_between_too() -> None:
     assert len(wallet.refusals) == 2
 
 
+class Late(Wallet):
+    """Shows nothing until it is asked, and then what it has had for long."""
+
+    def __init__(self, always: Mapping[str, str]) -> None:
+        super().__init__()
+        self.always = always
+
+    def headers(self, deadline: Deadline) -> Mapping[str, str]:
+        return {**self.always, **(super().headers(deadline) if self.refusals else {})}
+
+
+@pytest.mark.parametrize("always", [{}, {"Proxy-Authorization": "Bearer hidden"}], ids=["alone", "behind a proxy"])
+def test_what_is_shown_for_the_first_time_may_be_mended_still(always: Mapping[str, str]) -> None:
+    wallet = Late(always)
+    bench = Bench(REFUSED, REFUSED, OK, credentials=wallet)
+
+    assert bench.unary().attempts == 3
+    assert [sent.get("Authorization") for sent, _ in wallet.refusals] == [None, "Bearer hidden-1"]
+    wallet.refusals.clear()
+    bench.network.outcomes[:] = [REFUSED, REFUSED, REFUSED, OK]
+    with pytest.raises(errors.UnauthenticatedError) as caught:
+        bench.unary()
+    assert (caught.value.attempts, len(wallet.refusals)) == (3, 2), "and only once"
+
+
 def test_unary_calls_over_grpc_web_are_mended_too() -> None:
     refused = FakeAnswer(headers={**WEB, "grpc-status": ["16"]})
     bench = Bench(refused, FakeAnswer(say("x") + OK_TRAILERS, headers=WEB), credentials=Wallet(), protocol=GrpcWeb())
