@@ -28,6 +28,8 @@ from flyte_lite.devbox.clock import DevboxClock
 from flyte_lite.devbox.defects import Defects
 from flyte_lite.devbox.executor import Executor
 from flyte_lite.devbox.faults import Faults
+from flyte_lite.devbox.guard import DEFAULT_HEADER, Authority, Guard
+from flyte_lite.devbox.issuer.issuer import Issuer
 from flyte_lite.devbox.limits import Limits
 from flyte_lite.devbox.notifications import Notification, Notifier, recorded
 from flyte_lite.devbox.object_store import ObjectStore
@@ -64,6 +66,10 @@ class Devbox:
     imported there from the same path. Its environment tells it `RUN_NAME`, `ACTION_NAME` and `FLYTE_ATTEMPT_NUMBER`
     (from 0). Nobody has to sign in, so keep it on an address that only you can reach.
 
+    With `auth=True` nobody calls without a token, and the devbox gives them out itself, at `issuer`: to a program that
+    has its secret, and to people, who say who they are on a page of it (that is not checked). So it shows whether a
+    client signs in as it should; it still is no place for what others must not see.
+
     A task writes its report with `flyte_lite.devbox.report`. Links to reports name the host that the caller used, and
     are signed as S3's are. Notifications are never sent; `notifications` shows them.
 
@@ -86,6 +92,8 @@ class Devbox:
         certificate: The PEM file of the certificate to speak TLS with, and nothing else on this port; with those
             between it and its root. None speaks plain http.
         private_key: The PEM file of its key, not encrypted; None if it is in the same file.
+        auth: Whose tokens callers need: True is the devbox's own, False is nobody's, or an `ExternalIssuer`.
+        auth_header: The header that brings them, such as "flyte-authorization". The others are not looked at.
 
     Attributes:
         clock: The time that it tells and measures limits in; a test may stop it and move it on.
@@ -107,6 +115,8 @@ class Devbox:
         state: Optional[Union[str, Path]] = None,
         certificate: Optional[Union[str, Path]] = None,
         private_key: Optional[Union[str, Path]] = None,
+        auth: Union[bool, Authority] = False,
+        auth_header: str = DEFAULT_HEADER,
     ) -> None:
         if workers is not None and workers < 1:
             raise ValueError(f"workers must be 1 or more, not {workers}")
@@ -117,10 +127,13 @@ class Devbox:
         self._executor = Executor(self._state, self.clock, workers or max(2, os.cpu_count() or 2), self.defects)
         self._state.actions.listen(Notifier(self._state).reached)
         store = ObjectStore(self._state)
-        served = rpcs(self._state, self._executor, store)
+        self._issuer = Issuer(self._state, lambda: self.endpoint) if auth is True else None
+        authority = self._issuer if isinstance(auth, bool) else auth
+        guard = None if authority is None else Guard(authority, auth_header)
+        served = rpcs(self._state, self._executor, store, guard)
         self.faults = Faults(served)
         self.calls = Calls({rpc.name for rpc in served.values()})
-        self._application = Application(served, self.faults, self.calls, store)
+        self._application = Application(served, self.faults, self.calls, store, guard)
         self._server = HttpServer(host, port, self._application, self._tls)
         self._address: Optional[tuple[str, int]] = None
         self._closed = False
@@ -139,6 +152,17 @@ class Devbox:
         host, port = self._address
         scheme = "http" if self._tls is None else "https"
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+    @property
+    def issuer(self) -> Issuer:
+        """Who gives tokens for it.
+
+        Raises:
+            RuntimeError: It was not made with `auth=True`.
+        """
+        if self._issuer is None:
+            raise RuntimeError("this devbox gives no tokens: make it with Devbox(auth=True)")
+        return self._issuer
 
     def start(self) -> None:
         """Listen from now on.
@@ -187,8 +211,9 @@ class Devbox:
         """Begin anew, as between two tests: what runs is killed, and everything that came over the wire is forgotten.
 
         Tasks that were deployed from Python, by `task` and `deploy`, are there again, as if just deployed; so is the
-        project. The clock shows the real time, no defect and no fault is on, `calls` is empty. The server goes on, with
-        the same endpoint and connections; streams end within half a second, for what they watched is gone.
+        project. The clock shows the real time, no defect and no fault is on, `calls` is empty, no token is good and the
+        terms of `issuer` are as at first; its program has the same secret. The server goes on, with the same endpoint
+        and connections; streams end within half a second, for what they watched is gone.
 
         Raises:
             RuntimeError: It was not started, or is closed.
@@ -352,6 +377,8 @@ class Devbox:
         with self._state.database.transaction():
             self._state.clear()
             self._deployments.restore()
+            if self._issuer is not None:
+                self._issuer.reset()
 
 
 def _called(key: TaskKey) -> str:

@@ -53,7 +53,9 @@ def parameters(text: str) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def authenticated(clients: Mapping[str, OAuthClient], headers: Mapping[str, str], form: Mapping[str, str]) -> OAuthClient:
+def authenticated(
+    clients: Mapping[str, OAuthClient], headers: Mapping[str, str], form: Mapping[str, str]
+) -> OAuthClient:
     """The client that asks: with its secret in the header or in the form, or without one if it has none.
 
     Args:

@@ -132,7 +132,7 @@ class SignIns:
             "SELECT number, client, subject, scope, grant_type, revoked FROM sign_in WHERE number = ?", (number,)
         )
         assert row is not None
-        return SignIn(*row[:5], bool(row[5]))
+        return SignIn._make((*row[:5], bool(row[5])))
 
     def revoke(self, number: Optional[int] = None) -> None:
         """End a sign-in, and with it all that came of it; None is all of them."""
@@ -189,7 +189,7 @@ class SignIns:
         row = self._database.one(
             "SELECT sign_in, redirect_uri, challenge, expires_at, used FROM authorization_code WHERE hash = ?", (hash,)
         )
-        return None if row is None else Code(*row[:4], bool(row[4]))
+        return None if row is None else Code._make((*row[:4], bool(row[4])))
 
     def use_code(self, hash: bytes) -> None:
         """Say that it was exchanged."""
