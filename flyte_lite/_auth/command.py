@@ -9,6 +9,7 @@ import selectors
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -32,6 +33,7 @@ class Command:
         argv: The program and its arguments; no shell reads them.
         environ: Added to ours.
         seconds: The most that it may take, if the call's deadline is not sooner.
+        by_pipes: False lets it print into files that nobody else can open: on Windows nothing waits for two pipes.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class Command:
         *,
         environ: Optional[Mapping[str, str]] = None,
         seconds: float = DEFAULT_SECONDS,
+        by_pipes: bool = os.name == "posix",
     ) -> None:
         if isinstance(argv, str) or not argv or not all(isinstance(word, str) for word in argv):
             raise ConfigError("a command is a list of words, such as ['gcloud', 'auth', 'print-identity-token']")
         self._argv = list(argv)
         self._environ = dict(environ or {})
         self._seconds = seconds
+        self._by_pipes = by_pipes
 
     def __repr__(self) -> str:
         # No arguments: people put secrets there.
@@ -86,38 +90,50 @@ class Command:
 
     def _run(self, deadline: Deadline) -> tuple[int, bytes, bytes]:
         limit = deadline.within(self._seconds)
+        with contextlib.ExitStack() as held:
+            files = [] if self._by_pipes else [held.enter_context(_file()) for _ in range(2)]
+            process = self._start(*(files or (subprocess.PIPE, subprocess.PIPE)))
+            try:
+                printed, said = self._output(process, limit) if self._by_pipes else _output_in(files, process, limit)
+                if printed is None:
+                    if deadline.canceled:
+                        raise CanceledError("the call was canceled", Code.CANCELED, sent=False)
+                    raise CallTimeoutError(
+                        f"the command {self._name} printed no token within {limit.seconds:g} s",
+                        Code.DEADLINE_EXCEEDED,
+                        sent=False,
+                    )
+                return process.wait(), printed, said
+            except BaseException:
+                # Ctrl-C too: it does not reach a group of its own.
+                _kill(process)
+                raise
+            finally:
+                for pipe in (process.stdout, process.stderr):
+                    if pipe is not None:
+                        pipe.close()
+
+    def _start(self, stdout: Any, stderr: Any) -> subprocess.Popen[bytes]:
+        environ = {**os.environ, **self._environ}
+        argv = self._argv
+        if sys.platform == "win32":
+            import shutil
+
+            # It finds programs by itself, but no scripts such as gcloud.cmd.
+            argv = [shutil.which(argv[0], path=environ.get("PATH")) or argv[0], *argv[1:]]
         try:
-            process = subprocess.Popen(  # noqa: S603 - it is the caller's, and no shell is in it
-                self._argv,
+            return subprocess.Popen(  # noqa: S603 - it is the caller's, and no shell is in it
+                argv,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={**os.environ, **self._environ},
+                stdout=stdout,
+                stderr=stderr,
+                env=environ,
                 # A group of its own, so that what it starts can be ended with it.
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "its words hold a NUL"
             raise ConfigError(f"the command {self._name} can't be started: {reason}") from None
-        try:
-            printed, said = self._output(process, limit)
-            if printed is None:
-                if deadline.canceled:
-                    raise CanceledError("the call was canceled", Code.CANCELED, sent=False)
-                raise CallTimeoutError(
-                    f"the command {self._name} printed no token within {limit.seconds:g} s",
-                    Code.DEADLINE_EXCEEDED,
-                    sent=False,
-                )
-            return process.wait(), printed, said
-        except BaseException:
-            # Ctrl-C too: it does not reach a group of its own.
-            _kill(process)
-            raise
-        finally:
-            for pipe in (process.stdout, process.stderr):
-                assert pipe is not None
-                pipe.close()
 
     def _output(self, process: subprocess.Popen[bytes], limit: Deadline) -> tuple[Optional[bytes], bytes]:
         """What it prints until it ends, on stdout and stderr; None if it does not end in time."""
@@ -167,6 +183,28 @@ def _arguments(argv: Sequence[str]) -> Iterator[str]:
             yield value
 
 
+def _file() -> Any:
+    import tempfile
+
+    return tempfile.TemporaryFile()
+
+
+def _output_in(
+    files: Sequence[Any], process: subprocess.Popen[bytes], limit: Deadline
+) -> tuple[Optional[bytes], bytes]:
+    """What it has printed into files when it ends, on stdout and stderr; None if it does not end in time."""
+    while process.poll() is None:
+        left = limit.left()
+        if limit.canceled or left == 0.0:
+            return None, b""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_LOOK if left is None else min(left, _LOOK))
+    for file in files:
+        file.seek(0)
+    printed, said = (file.read(_MOST) for file in files)
+    return printed, said
+
+
 def _read(pipe: Any, into: bytearray, *, to_end: bool) -> bool:
     """Take what is there; False at its end. What is too much is read and thrown away.
 
@@ -189,7 +227,13 @@ def _read(pipe: Any, into: bytearray, *, to_end: bool) -> bool:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     # Once it was waited for, its number may be another's.
-    if process.returncode is None:
+    if process.returncode is not None:
+        return
+    if sys.platform == "win32":
+        # By the tree, as there are no groups: a script's program is not the one that was started.
+        taskkill = str(Path(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe"))
+        subprocess.run([taskkill, "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)  # noqa: S603
+    else:
         with contextlib.suppress(OSError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process.wait()

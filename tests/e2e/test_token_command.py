@@ -151,12 +151,37 @@ def test_a_command_ends_with_ctrl_c(tmp_path: Path) -> None:
     assert eventually(lambda: not alive(int(pid.read_text())))
 
 
-def test_what_it_leaves_behind_is_not_waited_for() -> None:
+@pytest.mark.parametrize("by_pipes", [True, False], ids=["pipes", "files"])
+def test_what_it_leaves_behind_is_not_waited_for(by_pipes: bool) -> None:
     code = "print('abc'); sys.stdout.flush(); subprocess.Popen(['sleep', '15'])"
     started = time.monotonic()
 
-    assert fetch(command(code)).value == "abc"
+    assert fetch(command(code, by_pipes=by_pipes)).value == "abc"
     assert time.monotonic() - started < 12
+
+
+def test_a_system_that_waits_for_no_pipes_lets_it_print_into_files() -> None:
+    """As on Windows."""
+    by_files: dict[str, Any] = {"by_pipes": False}
+    assert fetch(command("sys.stderr.write('x' * 5_000_000); print('abc')", **by_files)).value == "abc"
+    with pytest.raises(errors.UnauthenticatedError, match="exit status 1; it said on stderr: please log in"):
+        fetch(command("sys.exit('please log in')", **by_files))
+    with pytest.raises(errors.CallTimeoutError, match=r"within 0\.3 s"):
+        fetch(command("time.sleep(60)", seconds=0.3, **by_files), None)
+    cancel = Cancel()
+    threading.Thread(target=lambda: (time.sleep(0.3), cancel.cancel())).start()
+    with pytest.raises(errors.CanceledError):
+        fetch(command("time.sleep(60)", **by_files), None, cancel)
+
+
+@pytest.mark.parametrize("by_pipes", [True, False], ids=["pipes", "files"])
+def test_nothing_of_it_stays_on_the_disk(by_pipes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    seen = "print(os.listdir(os.environ['TMPDIR']) or 'none')"
+
+    assert fetch(command(seen, by_pipes=by_pipes)).value == "none"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_it_leaves_behind_may_write_for_ever() -> None:
