@@ -81,6 +81,11 @@ def _add_devbox(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("--state", metavar="DIR", help="keep everything in this folder; in memory by default")
     parser.add_argument("--workers", type=_workers, metavar="N", help="how many attempts may run at a time")
     parser.add_argument(
+        "--auth",
+        action="store_true",
+        help="let only those in who sign in, as a program or as a person; it says how",
+    )
+    parser.add_argument(
         "--certificate", metavar="FILE", help="speak TLS, with the certificate in this PEM file; plain http by default"
     )
     parser.add_argument("--private-key", metavar="FILE", help="its key in PEM, if that is in a file of its own")

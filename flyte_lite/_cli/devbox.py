@@ -47,7 +47,7 @@ def _serve(options: argparse.Namespace, told: int) -> NoReturn:
     try:
         # Whoever only wanted to know the endpoint may have left.
         with contextlib.suppress(BrokenPipeError):
-            _introduce(box, deployed, _trust(options.certificate))
+            _introduce(box, deployed, _trust(options.certificate), options.auth)
         while True:
             # Not signal.pause(), which sleeps on if the signal came just before, or to another thread.
             os.read(told, 1)
@@ -74,6 +74,7 @@ def _start(options: argparse.Namespace) -> tuple[Devbox, list[str]]:
             state=options.state,
             certificate=options.certificate,
             private_key=options.private_key,
+            auth=options.auth,
         )
     except ValueError as error:
         raise _Refused(str(error)) from error
@@ -110,15 +111,21 @@ def _trust(certificate: Optional[str]) -> str:
     return f', ca_cert_file_path="{path}"' if context.get_ca_certs() else ""
 
 
-def _introduce(box: Devbox, deployed: Sequence[str], trust: str) -> None:
+def _introduce(box: Devbox, deployed: Sequence[str], trust: str, auth: bool) -> None:
     from flyte_lite.devbox._box import DOMAIN, PROJECT
 
     say(box.endpoint)
     say(f"project {PROJECT}, domain {DOMAIN}")
     for task in deployed:
         say(f"task {task}")
+    server = f'endpoint="{box.endpoint}"'
+    if auth:
+        # The devbox's own, and good for nothing else.
+        server = f'api_key="{box.issuer.api_key}"'
+        say(f"program {box.issuer.client_id}, secret {box.issuer.client_secret}")
+        say(f"people: flyte-lite login --endpoint {box.endpoint}")
     say("\nIn Python:\n\nimport flyte_lite as flyte\n")
-    say(f'flyte.init(endpoint="{box.endpoint}", project="{PROJECT}", domain="{DOMAIN}"{trust})')
+    say(f'flyte.init({server}, project="{PROJECT}", domain="{DOMAIN}"{trust})')
     if deployed:
         name = deployed[0].rpartition(":")[0]
         spec = box.spec(deployed[0])

@@ -71,7 +71,9 @@ def tasks(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("words", [(), ("--certificate", str(STRANGER))], ids=["plain", "tls"])
+@pytest.mark.parametrize(
+    "words", [(), ("--certificate", str(STRANGER)), ("--auth",)], ids=["plain", "tls", "signed in"]
+)
 def test_the_endpoint_comes_first_and_the_snippet_runs(tasks: Path, words: tuple[str, ...]) -> None:
     with devbox(str(tasks), *words) as process:
         endpoint = first_line(process)
@@ -90,7 +92,10 @@ def test_the_endpoint_comes_first_and_the_snippet_runs(tasks: Path, words: tuple
 
     assert told[0] == "project flytesnacks, domain development"
     assert "task greetings.hello:v1" in told
-    assert f'endpoint="{endpoint}"' in code
+    if "--auth" in words:
+        assert f"people: flyte-lite login --endpoint {endpoint}" in told
+    else:
+        assert f'endpoint="{endpoint}"' in code
     assert (done.stdout, done.returncode) == ("succeeded ActionOutputs(o0='hello Ada')\n", 0), done.stderr
 
 
