@@ -214,7 +214,8 @@ def _keep(backend: Backend, service: str, name: str, texts: Sequence[str]) -> No
         except Exception as error:  # noqa: BLE001 - Windows says of what is too long for it that a stub got bad data
             failure = error
             continue
-        if kept == text:
+        # What is cut off is a beginning; anything else is of another program, which has kept it since.
+        if kept == text or (kept and not text.startswith(kept)):
             return
         if kept:
             failure = _CutOffError("it keeps a part only of what is as long as this")
