@@ -36,11 +36,13 @@ if TYPE_CHECKING:
     from flyte_lite.devbox._declare import task
     from flyte_lite.devbox._group import group
     from flyte_lite.devbox._trace import trace
+    from flyte_lite.devbox.issuer.external import ExternalIssuer
 
-__all__ = ["Devbox", "group", "task", "trace"]
+__all__ = ["Devbox", "ExternalIssuer", "group", "task", "trace"]
 
 _HOME = {
     "Devbox": "flyte_lite.devbox._box",
+    "ExternalIssuer": "flyte_lite.devbox.issuer.external",
     "group": "flyte_lite.devbox._group",
     "task": "flyte_lite.devbox._declare",
     "trace": "flyte_lite.devbox._trace",

@@ -68,7 +68,8 @@ class Devbox:
 
     With `auth=True` nobody calls without a token, and the devbox gives them out itself, at `issuer`: to a program that
     has its secret, and to people, who say who they are on a page of it (that is not checked). So it shows whether a
-    client signs in as it should; it still is no place for what others must not see.
+    client signs in as it should; it still is no place for what others must not see. With `auth=ExternalIssuer(...)` it
+    takes the tokens of an identity provider of yours.
 
     A task writes its report with `flyte_lite.devbox.report`. Links to reports name the host that the caller used, and
     are signed as S3's are. Notifications are never sent; `notifications` shows them.

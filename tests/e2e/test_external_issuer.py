@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from typing import Any, Callable, Optional
 
 import pytest
+from caller import Place, calling
 from fakes import FakeClock
-from issuer import CERTIFICATES, Issuer, Request
+from issuer import CERTIFICATES, CLIENT_ID, CLIENT_SECRET, Issuer, Request
 from planted import forms
 
 from flyte_lite import errors
+from flyte_lite.devbox import Devbox, ExternalIssuer
 from flyte_lite.devbox.guard import TokenRefused
-from flyte_lite.devbox.issuer.external import ExternalIssuer
 from flyte_lite.errors import CallError, Code
 
 RFC_8414, OPENID = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
@@ -90,6 +91,29 @@ def test_a_token_is_whose_the_provider_says(provider: Provider) -> None:
     (asked,) = provider.asked()
     assert asked.form == {"token": TOKEN, "token_type_hint": "access_token"}
     assert asked.headers["authorization"].startswith("Basic ")
+
+
+def test_a_devbox_admits_by_its_tokens_and_says_where_they_come_from(provider: Provider) -> None:
+    trusted = provider.trusted(scopes=["all"], people="public")
+    with Devbox(auth=trusted, auth_header="flyte-authorization") as box:
+        place = Place("http", int(box.endpoint.rpartition(":")[2]))
+        with calling(place, client_id=CLIENT_ID, client_secret=CLIENT_SECRET) as caller:
+            assert caller.call() == 1
+            provider.says = 503, "later"
+            with pytest.raises(errors.UnavailableError, match="does not say whose a token is"):
+                caller.call()
+            assert len(provider.asked("/token")) == 1, "a token that nobody called bad is not thrown away"
+            provider.says = 200, {"active": False}
+            with pytest.raises(errors.UnauthenticatedError, match="knows it not, or not any more"):
+                caller.call()
+        headers = box.calls.of("ProjectService/GetProject")[0].headers
+        with pytest.raises(RuntimeError, match="gives no tokens"):
+            print(box.issuer)
+
+    assert len(provider.asked("/token")) == 2
+    first = provider.asked("/token")[0]
+    assert (first.form["scope"], first.form["audience"]) == ("all", "urn:flyte")
+    assert headers["flyte-authorization"].startswith("Bearer ")
 
 
 def test_a_program_is_its_own_subject(plain: Provider) -> None:

@@ -7,4 +7,5 @@ clients sign in, and keeps out only those who do not.
 
 `terms.py` is what a test may set, `clients.py` who asks, `access_tokens.py` and `grants.py` what they get, `devices.py`
 and `authorization.py` what people allow, `pages.py` where, `endpoints.py` all of it over HTTP, `issuer.py` the whole.
+`external.py` is somebody else's, in its place.
 """
