@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from issuer import CERTIFICATES
 
-from flyte_lite.devbox.issuer.external import ExternalIssuer
+from flyte_lite.devbox import ExternalIssuer
 
 HERE = Path(__file__).parent
 BASIC = ("app:1", "client_secret_basic", "s3:cr+t /%40&=-b4sic-0123456789abcdef")
