@@ -15,3 +15,5 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(_OURS) or name.lower() in _PROXIES:
             monkeypatch.delenv(name)
+    # Logins of whoever runs the tests are theirs.
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")

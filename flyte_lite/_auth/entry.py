@@ -81,6 +81,7 @@ class Entry:
     def __init__(self, store: TokenStore, place: Place) -> None:
         self._store = store
         self._place = place
+        self._service = place.service
         # What was seen there last, and whether anything ever was.
         self._there: Optional[Token] = None
         self._kept = False
@@ -125,17 +126,15 @@ class Entry:
 
     def _found(self, store: TokenStore, now: Moment) -> Optional[Token]:
         service, name, pair, otherwise = self._place
-        token = _token(store.get(service, name), now)
-        if token is None and pair:
-            texts = [store.get(service, each) for each in pair]
-            self._pair = tuple(each for each, text in zip(pair, texts) if text is not None)
-            token = _token(json.dumps(dict(zip(pair, texts))), now)
-        if token is None and otherwise:
-            token = _token(store.get(otherwise, name), now)
+        for self._service in filter(None, (service, otherwise)):
+            # Where it is found it stays, so that whoever wrote it finds what follows.
+            token = _token(store.get(self._service, name), now)
             if token is not None:
-                # From now on it is the entry, so that whoever wrote it finds what follows.
-                self._place = Place(otherwise, name, pair)
-        return token
+                return token
+        self._service = service
+        texts = {each: store.get(service, each) for each in pair}
+        self._pair = tuple(each for each, text in texts.items() if text is not None)
+        return _token(json.dumps(texts), now)
 
     def write(self, token: Token, deadline: Deadline) -> bool:
         """Keep it instead of what is there; what can't be replaced is removed, as it may be used up.
@@ -145,7 +144,7 @@ class Entry:
         """
         old = None if self._there is None else self._there.refresh
         try:
-            self._store.set(self._place.service, self._place.name, text_of(token, Moment.now(deadline.clock)))
+            self._store.set(self._service, self._place.name, text_of(token, Moment.now(deadline.clock)))
         except Exception as error:  # noqa: BLE001 - a store of the user's may raise anything; the token is here
             self._used_up = old if old != token.refresh else None
             # Where nothing is lost, it is as if there were no such store.
@@ -156,26 +155,28 @@ class Entry:
                 self._place.service,
                 _reason(error),
             )
-            self._delete(self._place.name)
+            self._delete(self._service, self._place.name)
             return False
         self._there, self._kept, self._used_up = token, True, None
         for name in self._pair:
-            self._delete(name)
+            self._delete(self._place.service, name)
         self._pair = ()
         return True
 
     def remove(self) -> bool:
         """Keep nothing any more; False if the store does not let it go, and the log says why."""
         self._there = None
-        removed = [self._delete(name) for name in (self._place.name, *self._place.pair)]
+        service, name, pair, otherwise = self._place
+        places = [(each, name) for each in (service, otherwise) if each] + [(service, each) for each in pair]
+        removed = [self._delete(*place) for place in places]
         return all(removed)
 
-    def _delete(self, name: str) -> bool:
+    def _delete(self, service: str, name: str) -> bool:
         try:
-            self._store.delete(self._place.service, name)
+            self._store.delete(service, name)
         except Exception as error:  # noqa: BLE001 - see `write`
             level = logging.DEBUG if isinstance(error, NotKeptError) else logging.WARNING
-            _log.log(level, "tokens for %s could not be removed (%s)", self._place.service, _reason(error))
+            _log.log(level, "tokens for %s could not be removed (%s)", service, _reason(error))
             return False
         return True
 

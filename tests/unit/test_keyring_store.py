@@ -56,8 +56,8 @@ def failing(error: BaseException) -> Callable[[], Any]:
     return load
 
 
-class error(Exception):  # noqa: N801, N818 - what pywin32 calls its own, which is none of keyring's errors
-    """Stands for `pywintypes.error`."""
+class error(Exception):
+    """What pywin32 calls its own (`pywintypes.error`), which is none of the errors of keyring."""
 
 
 class Failing(Ring):
