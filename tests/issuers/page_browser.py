@@ -55,7 +55,7 @@ class _Page(HTMLParser):
             self._inside = None
 
 
-class ScriptedBrowser:
+class PageBrowser:
     """See the module.
 
     Args:
