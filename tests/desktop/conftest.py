@@ -1,0 +1,44 @@
+"""A desktop of a test's own: a Secret Service and a browser."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from programs import needed
+
+if TYPE_CHECKING:
+    from browser import Browser, Person
+    from session import Session
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    """A session whose keyring is open."""
+    pytest.importorskip("secretstorage")
+    programs = {name: needed(name) for name in ("dbus-run-session", "dbus-daemon", "gnome-keyring-daemon")}
+    from session import Session
+
+    with tempfile.TemporaryDirectory(prefix="desktop") as folder, Session(programs, Path(folder)) as session:
+        session.start_keyring()
+        yield session
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One for all tests of a worker: its start is dear."""
+    program = needed("chromium")
+    from browser import Browser
+
+    with Browser(program, tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def person(chromium: Browser) -> Iterator[Person]:
+    """Somebody before the browser, who has never been here before."""
+    with chromium.person() as person:
+        yield person

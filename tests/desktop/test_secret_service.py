@@ -1,0 +1,124 @@
+"""Our store in GNOME's keyring: what it keeps, and what it costs when that one is locked, gone or stuck."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import pytest
+
+pytest.importorskip("secretstorage")
+
+from session import Session
+
+from flyte_lite._auth.keyring_store import SECONDS
+
+SERVICE, NAME = "flyte.example:8443", "tokens"
+VALUE = json.dumps({"access_token": "x" * 6000, "refresh_token": "\u00e9\u4e16"})
+
+USE = """
+import sys, time
+from flyte_lite._auth.keyring_store import KEYRING
+
+what, *rest = sys.argv[1:]
+began = time.monotonic()
+print(getattr(KEYRING, what)(*rest))
+first = time.monotonic() - began
+print(KEYRING.trouble)
+print(first)
+KEYRING.get("another", "name")
+print(time.monotonic() - began - first)
+"""
+
+
+def use(session: Session, *words: str) -> tuple[str, str, float, float]:
+    """What a process gets, what is wrong with the keyring, and the seconds of that question and of another one."""
+    answer, trouble, first, second = session.python(USE, *words).splitlines()
+    return answer, trouble, float(first), float(second)
+
+
+def test_values_are_stored_read_and_removed(session: Session) -> None:
+    assert use(session, "get", SERVICE, NAME)[:2] == ("None", "")
+    assert use(session, "set", SERVICE, NAME, VALUE)[:2] == ("None", "")
+    assert use(session, "get", SERVICE, NAME)[:2] == (VALUE, "")
+    (item,) = session.items()
+    assert (item["service"], item["username"]) == (SERVICE, NAME)
+    assert use(session, "delete", SERVICE, NAME)[:2] == ("None", "")
+    assert session.items() == []
+    assert use(session, "delete", SERVICE, NAME)[:2] == ("None", ""), "it is not there any more"
+
+
+def test_values_outlive_the_service(session: Session) -> None:
+    use(session, "set", SERVICE, NAME, VALUE)
+    session.kill_keyring()
+    answer, trouble, first, _ = use(session, "get", SERVICE, NAME)
+    assert (answer, trouble != "", first < SECONDS) == ("None", True, True)
+    session.start_keyring()
+    assert use(session, "get", SERVICE, NAME)[:2] == (VALUE, "")
+
+
+def test_a_locked_one_that_nobody_opens_costs_two_seconds_once(session: Session) -> None:
+    use(session, "set", SERVICE, NAME, VALUE)
+    session.lock()
+    with session.nobody_answers():
+        began = time.monotonic()
+        answer, trouble, first, second = use(session, "get", SERVICE, NAME)
+        assert time.monotonic() - began < SECONDS + 5, "the process did not wait for the question at its end"
+    assert (answer, trouble) == ("None", "it did not answer within 2 s")
+    assert SECONDS <= first < SECONDS + 1
+    assert second < 0.2
+
+
+def test_a_locked_one_without_a_screen_is_not_used(session: Session) -> None:
+    use(session, "set", SERVICE, NAME, VALUE)
+    session.lock()
+    answer, trouble, first, _ = use(session, "get", SERVICE, NAME)
+    assert (answer, trouble) == ("None", "it failed with KeyringLocked")
+    assert first < SECONDS
+    session.kill_keyring()
+    session.start_keyring()
+    assert use(session, "get", SERVICE, NAME)[:2] == (VALUE, ""), "opened again, it still has it"
+
+
+def test_a_service_that_is_stuck_costs_two_seconds_once(session: Session) -> None:
+    use(session, "set", SERVICE, NAME, VALUE)
+    with session.stuck():
+        answer, trouble, first, second = use(session, "get", SERVICE, NAME)
+    assert (answer, trouble) == ("None", "it did not answer within 2 s")
+    assert SECONDS <= first < SECONDS + 1
+    assert second < 0.2
+    assert use(session, "get", SERVICE, NAME)[:2] == (VALUE, "")
+
+
+def test_a_service_that_is_killed_in_between(session: Session) -> None:
+    code = """
+import sys
+from flyte_lite._auth.keyring_store import KEYRING
+
+KEYRING.set(*sys.argv[1:])
+print("stored", file=sys.stderr, flush=True)
+sys.stdin.readline()
+print(KEYRING.get(*sys.argv[1:3]), bool(KEYRING.trouble))
+"""
+    with session.started(sys.executable, "-c", code, SERVICE, NAME, VALUE) as program:
+        program.printed("stored")
+        session.kill_keyring()
+        assert program.ended("go on\n") == (0, "None True\n", "")
+
+
+def test_two_processes_never_read_what_is_half_written(session: Session) -> None:
+    code = """
+import sys
+from flyte_lite._auth.keyring_store import KEYRING
+
+for turn in range(60):
+    KEYRING.set(*sys.argv[1:3], sys.argv[3])
+    assert KEYRING.get(*sys.argv[1:3]) in sys.argv[3:], "somebody took it away, or cut it off"
+    assert not KEYRING.trouble, KEYRING.trouble
+"""
+    values = [json.dumps({"access_token": letter * 3000, "refresh_token": letter}) for letter in "ab"]
+    with session.started(sys.executable, "-c", code, SERVICE, NAME, *values) as first:
+        with session.started(sys.executable, "-c", code, SERVICE, NAME, *reversed(values)) as second:
+            assert [first.ended(), second.ended()] == [(0, "", "")] * 2
+    assert len(session.items()) == 1
