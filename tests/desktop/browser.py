@@ -75,10 +75,8 @@ class Browser:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._write)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)  # the end of its commands is its own
-        except subprocess.TimeoutExpired:
-            pass
         # It has children, which share its group and nothing else does.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)

@@ -70,8 +70,10 @@ class Session:
         (self._folder / "bus.conf").write_text(_BUS.format(folder=self._folder))
         daemon, config = self._programs["dbus-daemon"], self._folder / "bus.conf"
         self._bus = subprocess.Popen(
-            [str(self._programs["dbus-run-session"]), f"--dbus-daemon={daemon}", f"--config-file={config}", "--"]
-            + [sys.executable, "-IS", "-c", _STAY],
+            [
+                *(str(self._programs["dbus-run-session"]), f"--dbus-daemon={daemon}", f"--config-file={config}", "--"),
+                *(sys.executable, "-IS", "-c", _STAY),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -118,7 +118,7 @@ for turn in range(60):
     assert not KEYRING.trouble, KEYRING.trouble
 """
     values = [json.dumps({"access_token": letter * 3000, "refresh_token": letter}) for letter in "ab"]
-    with session.started(sys.executable, "-c", code, SERVICE, NAME, *values) as first:
-        with session.started(sys.executable, "-c", code, SERVICE, NAME, *reversed(values)) as second:
-            assert [first.ended(), second.ended()] == [(0, "", "")] * 2
+    write = (sys.executable, "-c", code, SERVICE, NAME)
+    with session.started(*write, *values) as first, session.started(*write, *reversed(values)) as second:
+        assert [first.ended(), second.ended()] == [(0, "", "")] * 2
     assert len(session.items()) == 1
