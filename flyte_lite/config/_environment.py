@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from flyte_lite.config._keys import SECRET_KEYS, Key
@@ -39,11 +40,40 @@ def secret_of(environ: Mapping[str, str], file: Optional[ConfigFile]) -> tuple[O
     path, where = found(by_file, environ, file)
     if not path:
         return None, missing
+    place = expanded(path)
     try:
-        text = expanded(path).read_text(encoding="utf-8")
+        text = _read(place)
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or "it is no text"
         raise ConfigError(f"the client's secret can't be read from {path}: {problem} (from {where})") from None
     if not text.strip():
         return None, f"not set: the file {path}, which {where} names, is empty"
-    return text.strip() if text.endswith("\n") else text, f"file {path}, which {where} names"
+    return FileSecret(text, place), f"file {path}, which {where} names"
+
+
+class FileSecret(str):
+    """A secret that was read from a file, and the function that reads it again: it may have been replaced meanwhile."""
+
+    _place: Path
+
+    def __new__(cls, text: str, place: Path) -> FileSecret:
+        """The text that is there now."""
+        secret = super().__new__(cls, text)
+        secret._place = place.absolute()
+        return secret
+
+    def __getnewargs__(self) -> tuple[str, Path]:  # type: ignore[override]
+        # For copies.
+        return str(self), self._place
+
+    def __call__(self) -> str:
+        """What is there now; what was there, if that can't be read."""
+        try:
+            return _read(self._place) or self
+        except (OSError, ValueError):
+            return self
+
+
+def _read(place: Path) -> str:
+    text = place.read_text(encoding="utf-8")
+    return text.strip() if text.endswith("\n") else text

@@ -12,6 +12,9 @@ from typing import Any, Optional
 import pytest
 
 import flyte_lite.config
+from flyte_lite._auth.client_credentials import ClientProof
+from flyte_lite._auth.discovery import ClientConfig
+from flyte_lite._connection import sign_in_of
 from flyte_lite.config import Config, ImageConfig, LocalConfig, PlatformConfig, TaskConfig
 from flyte_lite.config._file import search
 from flyte_lite.errors import ConfigError, ConfigWarning
@@ -292,6 +295,26 @@ SECRETS = [
 ]
 
 
+def test_a_secret_in_a_file_is_read_again_for_each_token(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder / "s", "first\n")
+    write(folder / "c.yaml", "admin:\n  clientId: me\n  clientSecretLocation: s\n")
+    found = copy.deepcopy(auto("c.yaml"))
+    secret = ClientProof("me", sign_in_of(found).client_secret, "post")
+
+    def sent() -> str:
+        return secret.of(ClientConfig())[0]["client_secret"]
+
+    assert (sent(), found.client_credentials_secret) == ("first", "first")
+    write(folder / "s", "second\n")
+    monkeypatch.chdir("/")
+    assert sent() == "second"
+    # While it is replaced there may be nothing, and what was there may still do.
+    write(folder / "s", "")
+    assert sent() == "first"
+    (folder / "s").unlink()
+    assert sent() == "first"
+
+
 @pytest.mark.parametrize(("line", "environ", "secret", "source"), SECRETS)
 def test_where_a_secret_is(
     line: str, environ: dict[str, str], secret: Optional[str], source: str, folder: Path
@@ -306,6 +329,7 @@ def test_where_a_secret_is(
     assert found.sources["client_credentials_secret"] == source
     assert PLANTED not in repr(found) + found.explain() + str(found.settings()) + repr(found.platform)
     assert copy.deepcopy(copy.copy(found)) == found
+    assert PLANTED not in repr(copy.deepcopy(found))
     if secret is None:
         assert pickle.loads(pickle.dumps(found)) == found
     else:
