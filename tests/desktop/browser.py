@@ -53,7 +53,7 @@ class Browser:
         kept = {
             name: value for name, value in os.environ.items() if name not in ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS")
         }
-        with open(folder / "log", "wb") as log:
+        with (folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-IS", "-c", _START, str(commands), str(answers), str(program), *settings],
                 pass_fds=(commands, answers),
