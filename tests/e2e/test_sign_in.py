@@ -58,6 +58,27 @@ def test_a_token_that_the_server_takes_no_more(issuer: Issuer) -> None:
     assert len(issuer.to("/token")) == 2
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (403, "application/json", b'{"code":"permission_denied","message":"not you"}'),
+        (403, "text/html", b"<html>RBAC: access denied"),
+        (403, "application/json", b"{}"),
+    ],
+    ids=["flyte", "a page", "nothing"],
+)
+@pytest.mark.parametrize("settings", [PROGRAM, {"auth_type": "DeviceFlow"}, {}], ids=["program", "person", "nobody"])
+def test_what_is_forbidden_is_no_matter_of_tokens(settings: dict[str, Any], answer: tuple[int, str, bytes]) -> None:
+    with Issuer(secure=True) as issuer:
+        issuer.before = lambda request: answer if request.path.endswith("/GetProject") else None
+        with calling(issuer, **settings) as caller, pytest.raises(errors.PermissionDeniedError):
+            caller.call()
+
+        assert len(issuer.calls) == 1
+        assert len(issuer.to("/token")) == (1 if settings else 0)
+        assert len(caller.told) == (1 if "auth_type" in settings else 0)
+
+
 def test_a_server_that_refuses_all_tokens_is_asked_twice(plain_issuer: Issuer) -> None:
     plain_issuer.life = -1  # over before they are used; that is nobody's length of time, so it is not believed
     with calling(plain_issuer, **PROGRAM) as caller, pytest.raises(errors.UnauthenticatedError, match="who are you"):
