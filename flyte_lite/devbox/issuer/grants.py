@@ -131,7 +131,7 @@ class Grants:
             raise Refused("invalid_grant", "the refresh token is not known")
         if sign_in.revoked:
             raise Refused("invalid_grant", "the refresh token was revoked")
-        if refresh.used_at is not None and now > refresh.used_at + self._terms.reuse_seconds * 1_000_000:
+        if refresh.used_at is not None and now >= refresh.used_at + self._terms.reuse_seconds * 1_000_000:
             self._kept.revoke(refresh.sign_in)
             raise Refused("invalid_grant", "the refresh token was used before, so all of its sign-in is revoked")
         if refresh.expires_at <= now:

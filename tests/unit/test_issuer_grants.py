@@ -1,0 +1,408 @@
+"""What the devbox's issuer gives for what, for how long, and how often: the rules, without a socket."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from devbox_issuer import CALLBACK, DEVICE_GRANT, Front
+
+from flyte_lite.devbox.guard import TokenRefused
+from flyte_lite.devbox.issuer.issuer import Issuer
+from flyte_lite.devbox.issuer.terms import User
+
+
+@pytest.fixture
+def front() -> Iterator[Front]:
+    made = Front()
+    yield made
+    made.state.close()
+
+
+def claims(token: str) -> dict[str, Any]:
+    part = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))  # type: ignore[no-any-return]
+
+
+# Programs: RFC 6749, 2.3 and 4.4.
+
+
+def test_a_program_gets_a_token_by_its_secret(front: Front) -> None:
+    by_header = front.token("client_credentials", front.basic, scope="all")
+    form = {"client_id": front.issuer.client_id, "client_secret": front.issuer.client_secret}
+    by_form = front.token("client_credentials", **form)
+
+    assert by_header.status == by_form.status == 200
+    assert by_header.headers["cache-control"] == "no-store"
+    assert {**by_header.fields, "access_token": ""} == {
+        "access_token": "",
+        "token_type": "Bearer",
+        "expires_in": 3600,
+        "scope": "all",
+    }, "and no refresh token"
+    assert front.issuer.identity(by_form.fields["access_token"])["sub"] == front.issuer.client_id
+    assert front.issuer.issued() == {"client_credentials": 2}
+
+
+def test_the_official_sdk_quotes_the_secret_and_not_the_id(front: Front) -> None:
+    front.issuer.client_id, front.issuer.client_secret = "app", "s:e+c /\u00e9"
+    pair = base64.b64encode(b"app:s%3Ae%2Bc+%2F%C3%A9").decode()
+
+    assert front.token("client_credentials", {"authorization": f"Basic {pair}"}).status == 200
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        {},
+        {"client_id": "nobody", "client_secret": "planted"},
+        {"client_id": "flyte-devbox-program"},
+        {"client_id": "flyte-devbox-program", "client_secret": "planted"},
+        {"client_id": "flyte-devbox-cli", "client_secret": "planted"},
+    ],
+    ids=["nobody", "unknown", "no secret", "wrong secret", "a secret of who has none"],
+)
+def test_who_can_not_prove_who_they_are_gets_nothing(front: Front, proof: dict[str, str]) -> None:
+    said = front.token("client_credentials", **proof)
+
+    assert (said.status, said.error) == (401, "invalid_client")
+    assert said.headers["www-authenticate"].startswith("Basic")
+    assert b"planted" not in said.body
+
+
+@pytest.mark.parametrize("header", ["Basic !", "Basic", "Bearer eHg6eQ==", "Basic /w=="])
+def test_a_header_that_is_none(front: Front, header: str) -> None:
+    said = front.token("client_credentials", {"authorization": header})
+
+    assert (said.status, said.error) == (401, "invalid_client")
+
+
+def test_nobody_proves_it_in_two_ways(front: Front) -> None:
+    twice = front.token("client_credentials", front.basic, client_secret=front.issuer.client_secret)
+    other = front.token("client_credentials", front.basic, client_id=front.issuer.public_client_id)
+
+    assert (twice.error, other.error) == ("invalid_request", "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("form", "error"),
+    [
+        ({"grant_type": "client_credentials", "scope": "all planted"}, "invalid_scope"),
+        ({"grant_type": "client_credentials", "audience": "planted"}, "invalid_target"),
+        ({"grant_type": "authorization_code", "code": "planted"}, "unauthorized_client"),
+        ({"grant_type": "refresh_token", "refresh_token": "planted"}, "unauthorized_client"),
+        ({"grant_type": DEVICE_GRANT, "device_code": "planted"}, "unauthorized_client"),
+        ({"grant_type": "password", "password": "planted"}, "unsupported_grant_type"),
+        ({"scope": "all"}, "invalid_request"),
+    ],
+)
+def test_what_a_program_does_not_get(front: Front, form: dict[str, str], error: str) -> None:
+    said = front.post("token", front.basic, **form)
+
+    assert (said.status, said.error) == (400, error)
+    assert b"planted" not in said.body
+    assert front.issuer.requests[-1].error == error
+
+
+def test_what_is_no_form_is_refused(front: Front) -> None:
+    assert front.ask("POST", "/oauth2/token", body=b"{}", content_type="application/json").error == "invalid_request"
+    twice = b"grant_type=client_credentials&scope=all&scope=all"
+    form = "application/x-www-form-urlencoded; charset=UTF-8"
+    assert front.ask("POST", "/oauth2/token", body=twice, content_type=form).error == "invalid_request"
+    assert front.ask("POST", "/oauth2/token", body=b"\xff", content_type=form).error == "invalid_request"
+    assert front.ask("POST", "/oauth2/token", body=b"a=%FF", content_type=form).error == "invalid_request"
+    assert front.ask("GET", "/oauth2/token").status == 405
+
+
+# Codes: RFC 6749, 4.1; RFC 7636.
+
+
+def test_a_code_gives_tokens(front: Front) -> None:
+    said = front.exchange(front.code(scope="all offline"), state="what", scope="some clients send along")
+
+    assert said.fields["scope"] == "all offline"
+    assert said.fields["refresh_token"]
+    told = claims(said.fields["access_token"])
+    assert (told["sub"], told["name"], told["email"]) == ("ada", "Ada Lovelace", "ada@example.com")
+    assert told["client_id"] == front.issuer.public_client_id
+
+
+def test_without_offline_there_is_no_refresh_token(front: Front) -> None:
+    assert "refresh_token" not in front.exchange(front.code(scope="all")).fields
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"code_verifier": "w" * 43},
+        {"code_verifier": "v" * 42},
+        {"code_verifier": ""},
+        {"code_verifier": "\u00e9" * 43},
+        {"redirect_uri": CALLBACK.replace("4000", "4001")},
+        {"redirect_uri": ""},
+        {"code": "planted"},
+    ],
+)
+def test_a_code_is_good_for_its_client_alone(front: Front, changed: dict[str, str]) -> None:
+    code = front.code()
+
+    assert front.exchange(**{"code": code, **changed}).error == "invalid_grant"
+    assert front.exchange(code).status == 200, "whoever stole it has not used it up"
+
+
+def test_a_code_used_twice_takes_back_what_it_gave(front: Front) -> None:
+    code = front.code()
+    given = front.exchange(code).fields
+
+    assert front.exchange(code).error == "invalid_grant"
+    assert not front.good(given["access_token"])
+    assert front.refresh(given["refresh_token"]).error == "invalid_grant"
+
+
+def test_a_code_is_soon_over(front: Front) -> None:
+    code = front.code()
+    front.clock.now += 61
+
+    assert front.exchange(code).error == "invalid_grant"
+
+
+# Refresh tokens: RFC 6749, 6, and RFC 9700, 4.14.
+
+
+def test_refresh_tokens_rotate(front: Front) -> None:
+    first = front.signed_in()
+    second = front.refresh(first["refresh_token"]).fields
+    third = front.refresh(second["refresh_token"], scope="all").fields
+
+    assert len({each["refresh_token"] for each in (first, second, third)}) == 3
+    assert third["scope"] == "all"
+    assert front.refresh(third["refresh_token"]).fields["scope"] == "all offline", "asked for less once"
+    assert front.good(first["access_token"])
+    assert front.issuer.issued() == {"authorization_code": 1, "refresh_token": 3}
+
+
+def test_a_refresh_token_used_twice_ends_the_sign_in(front: Front) -> None:
+    first, other = front.signed_in(), front.signed_in()
+    second = front.refresh(first["refresh_token"]).fields
+
+    stolen = front.refresh(first["refresh_token"])
+
+    assert (stolen.error, stolen.status) == ("invalid_grant", 400)
+    assert front.refresh(second["refresh_token"]).error == "invalid_grant"
+    assert [front.good(each["access_token"]) for each in (first, second, other)] == [False, False, True]
+    assert front.refresh(other["refresh_token"]).status == 200, "another sign-in of the same person"
+
+
+def test_a_grace_is_given_if_it_is_asked_for(front: Front) -> None:
+    front.issuer.reuse_seconds = 10
+    first = front.signed_in()
+    front.refresh(first["refresh_token"])
+    front.clock.now += 9.5
+    assert front.refresh(first["refresh_token"]).status == 200
+    front.clock.now += 0.5
+    assert front.refresh(first["refresh_token"]).error == "invalid_grant", "since it was used for the first time"
+
+
+def test_refresh_tokens_that_do_not_rotate(front: Front) -> None:
+    front.issuer.rotates = False
+    token = front.signed_in()["refresh_token"]
+
+    assert "refresh_token" not in front.refresh(token).fields
+    assert front.refresh(token).status == 200
+
+
+def test_a_refresh_token_ends(front: Front) -> None:
+    token = front.signed_in()["refresh_token"]
+    front.clock.now += 30 * 24 * 3600 - 1
+    token = front.refresh(token).fields["refresh_token"]
+    front.clock.now += 30 * 24 * 3600
+
+    assert front.refresh(token).error == "invalid_grant"
+
+
+def test_nobody_refreshes_more_than_was_allowed(front: Front) -> None:
+    front.issuer.rotates = False
+    token = front.signed_in()["refresh_token"]
+
+    assert front.refresh(token, scope="all planted").error == "invalid_scope"
+    assert front.refresh(token, audience="planted").error == "invalid_target"
+    assert front.refresh("planted").error == "invalid_grant"
+
+
+# Access tokens.
+
+
+def test_a_token_is_over_when_it_said_so(front: Front) -> None:
+    front.issuer.token_seconds = 2
+    said = front.token("client_credentials", front.basic).fields
+    assert said["expires_in"] == 2
+    front.clock.now += 1.9
+    assert front.issuer.identity(said["access_token"])
+    front.clock.now += 0.2
+
+    with pytest.raises(TokenRefused, match="expired"):
+        front.issuer.identity(said["access_token"])
+
+
+def test_what_a_token_is_refused_for(front: Front) -> None:
+    issuer, other = front.issuer, Front()
+    revoked, expired, gone = issuer.token("ada"), issuer.token("ada", seconds=-1), issuer.token("ada")
+    front.post("revoke", token=revoked, client_id=issuer.public_client_id)
+    front.state.database.run("DELETE FROM access_token WHERE id = ?", (claims(gone)["jti"],))
+
+    def why(token: str) -> str:
+        with pytest.raises(TokenRefused) as caught:
+            issuer.identity(token)
+        return str(caught.value)
+
+    assert why(revoked) == "it was revoked"
+    assert why(expired) == "it has expired"
+    assert why(gone) == "it is not known any more"
+    assert why(issuer.token("ada", audience="else")) == "it is for another audience"
+    assert why(other.issuer.token("ada")) == "it was not made here"
+    for token in ("", "a", "a.b.c", "..", "\u00e9.\u00e9.\u00e9"):
+        assert why(token) == "it was not made here"
+    other.state.close()
+
+
+def test_a_token_that_was_tampered_with(front: Front) -> None:
+    head, body, signature = front.issuer.token("ada").split(".")
+    forged = base64.urlsafe_b64encode(json.dumps({**claims(f"{head}.{body}."), "sub": "grace"}).encode()).decode()
+    none = base64.urlsafe_b64encode(b'{"alg":"none","typ":"at+jwt"}').decode().rstrip("=")
+
+    for token in (f"{head}.{forged.rstrip('=')}.{signature}", f"{none}.{body}.", f"{none}.{body}.{signature}"):
+        with pytest.raises(TokenRefused, match="not made here"):
+            front.issuer.identity(token)
+
+
+def test_nothing_else_that_the_key_has_signed_is_a_token(front: Front) -> None:
+    kept = front.state.sign_ins.issuer()
+    assert kept is not None
+    signed = f"{base64.urlsafe_b64encode(b'{}').decode()}.{front.issuer.token('ada').split('.')[1]}"
+    made = base64.urlsafe_b64encode(hmac.digest(kept[1], signed.encode(), "sha256")).decode().rstrip("=")
+
+    with pytest.raises(TokenRefused, match="no access token of this issuer"):
+        front.issuer.identity(f"{signed}.{made}")
+
+
+def test_all_tokens_may_be_let_expire_or_be_revoked(front: Front) -> None:
+    first = front.signed_in()
+    front.issuer.expire_tokens()
+    assert not front.good(first["access_token"])
+    second = front.refresh(first["refresh_token"]).fields
+    assert front.good(second["access_token"])
+    code = front.code()
+    front.issuer.revoke_all()
+    assert not front.good(second["access_token"])
+    assert front.refresh(second["refresh_token"]).error == "invalid_grant"
+    assert front.exchange(code).error == "invalid_grant"
+
+
+# Taking back and telling: RFC 7009, RFC 7662.
+
+
+def test_with_a_refresh_token_goes_all_that_came_of_its_sign_in(front: Front) -> None:
+    given, public = front.signed_in(), front.issuer.public_client_id
+    said = front.post("revoke", token=given["refresh_token"], token_type_hint="access_token", client_id=public)
+
+    assert said.status == 200
+    assert not front.good(given["access_token"])
+    assert not front.good(given["refresh_token"])
+    assert front.post("revoke", token="unknown", client_id=public).status == 200
+    assert front.post("revoke", client_id=public).error == "invalid_request"
+
+
+def test_nobody_takes_back_what_is_another_s(front: Front) -> None:
+    given = front.signed_in()
+    for token in (given["access_token"], given["refresh_token"]):
+        assert front.post("revoke", front.basic, token=token).error == "invalid_grant"
+        assert front.good(token)
+
+
+def test_what_is_told_of_a_token(front: Front) -> None:
+    given = front.signed_in()
+    access = front.post("introspect", front.basic, token=given["access_token"]).fields
+    refresh = front.post("introspect", front.basic, token=given["refresh_token"]).fields
+
+    assert {name: access[name] for name in ("active", "sub", "username", "scope", "aud", "token_type")} == {
+        "active": True,
+        "sub": "ada",
+        "username": "ada",
+        "scope": "all offline",
+        "aud": "flyte-devbox",
+        "token_type": "Bearer",
+    }
+    assert (refresh["active"], refresh["sub"], refresh.get("aud")) == (True, "ada", None)
+    front.refresh(given["refresh_token"])
+    for token in (given["refresh_token"], "unknown"):
+        assert front.post("introspect", front.basic, token=token).fields == {"active": False}
+    public = front.post("introspect", token=given["access_token"], client_id=front.issuer.public_client_id)
+    assert (public.status, public.error) == (401, "invalid_client")
+
+
+# What is kept.
+
+
+def test_no_secret_is_in_the_state(front: Front) -> None:
+    given, code = front.signed_in(), front.code()
+    device = front.post("device_authorization", client_id=front.issuer.public_client_id).fields
+    kept = "\n".join(front.state.database._connection.iterdump())
+
+    for secret in (
+        *given.values(),
+        given["access_token"].split(".")[2],
+        code,
+        device["device_code"],
+        front.issuer.client_secret,
+    ):
+        if isinstance(secret, str) and secret not in ("Bearer", "all offline"):
+            assert secret not in kept
+    for shown in (repr(front.issuer), str(front.issuer.requests)):
+        assert front.issuer.client_secret not in shown
+        assert given["refresh_token"] not in shown
+    with pytest.raises(TypeError):
+        front.issuer.__reduce__()
+
+
+def test_what_is_long_over_is_forgotten(front: Front) -> None:
+    front.signed_in()
+    front.post("device_authorization", client_id=front.issuer.public_client_id)
+    front.clock.now += 40 * 24 * 3600
+    kept = front.signed_in()
+
+    for table in ("sign_in", "access_token", "refresh_token", "authorization_code"):
+        assert front.state.database.one(f"SELECT COUNT(*) FROM {table}") == (1,), table
+    assert front.state.database.one("SELECT COUNT(*) FROM device_code") == (0,)
+    assert front.good(kept["access_token"])
+
+
+def test_a_second_issuer_on_the_state_goes_on(front: Front) -> None:
+    given = front.signed_in()
+    again = Front(front.state)
+    again.clock = front.clock
+
+    assert again.issuer.client_secret == front.issuer.client_secret
+    assert again.refresh(given["refresh_token"]).status == 200
+
+
+def test_terms_are_set_by_name_and_reset(front: Front) -> None:
+    issuer: Issuer = front.issuer
+    issuer.users = [User("bob", given_name="Bob")]
+    issuer.token_seconds = 1
+    with pytest.raises(AttributeError):
+        issuer.token_second = 1  # type: ignore[attr-defined]
+    secret = issuer.client_secret
+    token = issuer.token("bob", seconds=60)
+    assert issuer.identity(token)["given_name"] == "Bob"
+
+    front.state.clear()
+    issuer.reset()
+
+    assert (issuer.token_seconds, issuer.client_secret, issuer.requests) == (3600, secret, [])
+    assert [user.subject for user in issuer.users] == ["ada", "grace"]
+    with pytest.raises(TokenRefused, match="not known any more"):
+        issuer.identity(token)
