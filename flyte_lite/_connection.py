@@ -9,6 +9,8 @@ from flyte_lite._clock import SYSTEM_CLOCK
 from flyte_lite.errors import ConfigError
 
 if TYPE_CHECKING:
+    from flyte_lite._auth.login import Login
+    from flyte_lite._auth.person import Person
     from flyte_lite._auth.sign_in import SignIn
     from flyte_lite._clock import Deadline
     from flyte_lite._http.origin import Origin
@@ -164,17 +166,20 @@ def sign_in_of(config: Config) -> SignIn:
         )
     # A secret that lies about in the environment is not a person's.
     secret = kind == "ClientSecret" or (kind in _ASKING and config.by_caller("client_credentials_secret"))
-    known = {"scopes": config.scopes, "audience": config.audience}
+    known = client_config(config.auth_client_config, {"scopes": config.scopes, "audience": config.audience})
     signing = SignIn(
         auth_type=kind,
-        client_id=config.client_id,
+        client_id=config.client_id or known.client_id or None,
         client_secret=config.client_credentials_secret if secret else None,
         command=config.command if kind in (None, "ExternalCommand") else None,
         proxy_command=config.proxy_command,
         # Files name a flow for servers that turn out to want nobody.
         on_demand=True,
-        known=client_config(config.auth_client_config, known),
+        header_key=known.header_key or None,
+        known=known,
         interactive=None if config.headless is None else not config.headless,
+        token_store=config.token_store,
+        disable_keyring=config.disable_keyring,
         settings=lambda: config.explain(*_EXPLAINED),
     )
     try:
@@ -190,6 +195,22 @@ def sign_in_of(config: Config) -> SignIn:
     return signing
 
 
+def login_of(config: Config, transport: Transport, server: Endpoint, person: Optional[Person] = None) -> Login:
+    """The login of a person by these settings. Nothing is sent yet.
+
+    Args:
+        person: Who may be asked; None is nobody.
+
+    Raises:
+        ConfigError: They can't be used, or are no person's.
+    """
+    from flyte_lite._auth.person import Person
+    from flyte_lite._http.origin import Origin
+
+    origin = Origin(server.scheme, server.host, server.port)
+    return sign_in_of(config).login(transport, origin, server.path, SYSTEM_CLOCK, person or Person(False))
+
+
 class OnDemand:
     """Credentials that are made when a server wants some: nothing of signing in is loaded for one that does not.
 
@@ -201,6 +222,11 @@ class OnDemand:
         self._make = make
         # No lock, which a fork could leave locked: `setdefault` is atomic, and what loses is dropped unused.
         self._made: dict[str, Optional[Credentials]] = {}
+
+    @property
+    def made(self) -> Optional[Credentials]:
+        """What was made; None is nothing so far."""
+        return self._made.get("")
 
     def headers(self, deadline: Deadline) -> Mapping[str, str]:
         """See `Credentials`."""

@@ -48,6 +48,7 @@ class FileStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.where = f"the folder {folder}"
 
     def __repr__(self) -> str:
         return f"FileStore({str(self._folder)!r})"

@@ -92,6 +92,8 @@ class KeyringStore:
     def __repr__(self) -> str:
         return f"KeyringStore({self.trouble or 'in use'})"
 
+    where = "the keyring"  # for people
+
     def get(self, service: str, name: str) -> Optional[str]:
         """See `TokenStore`; None if it does not work, too."""
         return _Within(self, Deadline(self._clock, None)).get(service, name)

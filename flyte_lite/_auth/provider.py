@@ -253,8 +253,9 @@ def _object(answer: Answer) -> Optional[dict[str, Any]]:
 
 
 def _read(where: str, answer: Answer, born: Moment, secrets: Sequence[str]) -> ProviderAnswer:
-    fields = _object(answer)
     status = answer.status
+    # What was asked to be done, such as by RFC 7009, may be done without a word.
+    fields = {} if status == 200 and not answer.body.strip() else _object(answer)
     media = shown(answer.headers.get("content-type", ["no content type"])[0].partition(";")[0])
     # Nothing of the body: what is no JSON may be a form with a token in it.
     said = f"HTTP {status} {shown(answer.reason)}".rstrip() + f", {media}"

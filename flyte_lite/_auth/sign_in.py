@@ -11,22 +11,33 @@ from flyte_lite._auth.device_code import DeviceCode
 from flyte_lite._auth.discovery import ClientConfig, Discovery, FoundHeader, GivenHeader, UsualHeader, takes_token
 from flyte_lite._auth.given import GivenToken
 from flyte_lite._auth.passthrough import Passthrough
-from flyte_lite._auth.person import Person
+from flyte_lite._auth.person import BY_PLAIN_HTTP, Person
 from flyte_lite._auth.pkce import Pkce
 from flyte_lite._auth.provider import IdentityProvider, is_loopback, split
+from flyte_lite._auth.store import Place, TokenStore, place_of, store_of
 from flyte_lite._auth.tokens import Header, Together, Token, TokenCredentials, TokenSource
 from flyte_lite._rpc.channel import Channel
 from flyte_lite._rpc.retry import RetryPolicy
 from flyte_lite.errors import ConfigError
 
 if TYPE_CHECKING:
+    from flyte_lite._auth.login import Login
     from flyte_lite._clock import Clock
     from flyte_lite._http.origin import Origin
     from flyte_lite._http.transport import Transport
     from flyte_lite._rpc.interceptors import Credentials
 
 AUTH_TYPES = ("Pkce", "ClientSecret", "ExternalCommand", "DeviceFlow", "Passthrough")
+PERSONS = ("Pkce", "DeviceFlow")
+"""Those of `AUTH_TYPES` that need a person."""
+
 PROXY_HEADER = "proxy-authorization"
+
+
+class _Way(NamedTuple):
+    provider: IdentityProvider
+    discovery: Discovery
+    source: TokenSource
 
 
 class SignIn(NamedTuple):
@@ -51,6 +62,8 @@ class SignIn(NamedTuple):
         proxy_command: Prints a token for a proxy before the server.
         proxy_environ: Added to its environment.
         proxy_seconds: The most that it may take.
+        token_store: Where tokens are kept, as `Config` has it; None is the keyring for a person's.
+        disable_keyring: True keeps them out of it, unless `token_store` names it.
         settings: What is set of all this, and where, for an error that nobody can sign in; None says nothing.
     """
 
@@ -71,6 +84,8 @@ class SignIn(NamedTuple):
     proxy_command: Optional[Sequence[str]] = None
     proxy_environ: Mapping[str, str] = {}
     proxy_seconds: float = DEFAULT_SECONDS
+    token_store: Any = None
+    disable_keyring: bool = False
     settings: Optional[Callable[[], str]] = None
 
     def __repr__(self) -> str:
@@ -125,7 +140,8 @@ class SignIn(NamedTuple):
         """What to show to a server; None is nothing.
 
         By plain http a server gets what the caller named, as both were asked for; nobody is asked to sign in to it
-        for a mere "unauthenticated", as the official SDK does not either.
+        for a mere "unauthenticated", as the official SDK does not either. One of this very machine is shown a login
+        that was made before, if it wants somebody.
 
         Args:
             transport: Also for the identity provider.
@@ -140,19 +156,84 @@ class SignIn(NamedTuple):
         """
         kind = self.kind()
         proxy = self._proxy(clock)
-        if not asks or (kind is None and origin.scheme == "http"):
-            return proxy
+        asks = asks and not (kind is None and origin.scheme == "http")
         if kind == "Passthrough":
             own: Credentials = Passthrough()
-        else:
-            channel = Channel(transport, origin, prefix, retry=RetryPolicy(retries=0), credentials=proxy, clock=clock)
-            provider = IdentityProvider(transport, origin, proxy=proxy, named=self._hosts(origin))
-            discovery = Discovery(channel, provider, self._known())
+        elif asks or is_loopback(origin.host):
+            if not asks:
+                person = Person(unasked=BY_PLAIN_HTTP, settings=self.settings)
             person = person or Person(self.interactive, settings=self.settings)
-            source = self._token_source(kind, provider, discovery, person)
-            eager = kind is not None and not (self.on_demand and kind in ("Pkce", "DeviceFlow"))
-            own = TokenCredentials(source, self._header(kind, discovery), clock, eager=eager, token=self.first)
+            way = self._way(transport, origin, prefix, clock, proxy, person)
+            waits = kind is None or not asks or (self.on_demand and kind in PERSONS)
+            own = TokenCredentials(
+                way.source,
+                self._header(kind, way.discovery),
+                clock,
+                eager=not waits,
+                looks=asks and kind in PERSONS,
+                token=self.first,
+            )
+        else:
+            return proxy
         return own if proxy is None else Together(own, proxy)
+
+    def login(self, transport: Transport, origin: Origin, prefix: str, clock: Clock, person: Person) -> Login:
+        """A person's login to a server, for who makes it or ends it. See `credentials`.
+
+        Raises:
+            ConfigError: The settings are not what they must be, or no person's.
+        """
+        kind = self.kind()
+        if kind not in (None, *PERSONS):
+            raise ConfigError(f"{kind} is set, which needs no login")
+        from flyte_lite._auth.login import Login
+
+        way = self._way(transport, origin, prefix, clock, self._proxy(clock), person)
+        return Login(way.source, way.provider, way.discovery, self._proof())
+
+    def _way(
+        self,
+        transport: Transport,
+        origin: Origin,
+        prefix: str,
+        clock: Clock,
+        proxy: Optional[Credentials],
+        person: Person,
+    ) -> _Way:
+        channel = Channel(transport, origin, prefix, retry=RetryPolicy(retries=0), credentials=proxy, clock=clock)
+        provider = IdentityProvider(transport, origin, proxy=proxy, named=self._hosts(origin))
+        discovery = Discovery(channel, provider, self._known())
+        kind = self.kind()
+        source = self._token_source(kind, provider, discovery, person)
+        store = self._store(kind)
+        if store is not None:
+            from flyte_lite._auth.stored import Stored
+
+            source = Stored(source, store, self._place(kind, origin, prefix))
+        return _Way(provider, discovery, source)
+
+    def _store(self, kind: Optional[str]) -> Optional[TokenStore]:
+        """Where tokens are kept; None is the memory of this process."""
+        # Those of a command and of a function are kept by whoever gives them.
+        if kind not in (None, *PERSONS, "ClientSecret") or (self.first is not None and self.token_store is None):
+            return None
+        person = kind != "ClientSecret"
+        return store_of(self.token_store, person=person, disable_keyring=self.disable_keyring)
+
+    def _place(self, kind: Optional[str], origin: Origin, prefix: str) -> Place:
+        program = "" if kind in (None, *PERSONS) else kind or ""
+        return place_of(
+            *origin,
+            prefix,
+            program=program,
+            client_id=self.client_id or "",
+            audience=self.known.audience,
+            scopes=self.known.scopes if program else (),
+            token_endpoint=self.known.token_endpoint,
+        )
+
+    def _proof(self) -> ClientProof:
+        return ClientProof(self.client_id or "", self.client_secret, self.client_auth)
 
     def _proxy(self, clock: Clock) -> Optional[Credentials]:
         if self.proxy_command is None:
@@ -197,7 +278,7 @@ class SignIn(NamedTuple):
             return Command(self.command)
         if kind == "Token" and self.token is not None:
             return GivenToken(self.token)
-        proof = ClientProof(self.client_id or "", self.client_secret, self.client_auth)
+        proof = self._proof()
         if kind == "ClientSecret":
             return ClientCredentials(provider, discovery, proof)
         if kind == "DeviceFlow":

@@ -33,6 +33,9 @@ class Stored:
         store: Where they are kept.
         place: Whose they are.
         environ: Where the folder of the lock is told.
+
+    Attributes:
+        entry: What is there.
     """
 
     def __init__(
@@ -41,29 +44,41 @@ class Stored:
         self._source = source
         self._store = store
         self._place = place
-        self._entry = Entry(store, place)
+        self.entry = Entry(store, place)
         self._lock = ProcessLock(f"{place.service}\0{place.name}", environ)
 
     def __repr__(self) -> str:
-        return f"Stored({self._source!r}, {self._entry!r})"
+        return f"Stored({self._source!r}, {self.entry!r})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("what signs in is not pickled")
 
+    @property
+    def where(self) -> str:
+        """What keeps them, for people."""
+        said = getattr(self._store, "where", None)
+        return said if isinstance(said, str) else f"a {type(self._store).__name__}"
+
+    @property
+    def trouble(self) -> str:
+        """Why its store keeps nothing; "" if nothing is known against it."""
+        said = getattr(self._store, "trouble", "")
+        return said if isinstance(said, str) else ""
+
     def renew(self, old: Optional[Token], deadline: Deadline) -> Optional[Token]:
         """See `TokenSource`; what another process has brought is taken if it is good."""
-        with self._alone(deadline):
-            there = self._entry.read(deadline)
+        with self.alone(deadline):
+            there = self.entry.read(deadline)
             if there is not None and there.good(Moment.now(deadline.clock)) and not _same(there, old):
                 return there
             latest = self._latest(old, there)
             token = self._source.renew(latest, deadline)
             if token is not None:
                 # Who has signed out elsewhere finds nothing of theirs there again.
-                if not self._entry.gone:
-                    self._entry.write(token, deadline)
+                if not self.entry.gone:
+                    self.entry.write(token, deadline)
             elif there is not None and latest is there and there.refresh is not None:
-                self._entry.remove()
+                self.entry.remove()
             return token
 
     def fetch(self, deadline: Deadline) -> Token:
@@ -72,18 +87,23 @@ class Stored:
         with contextlib.ExitStack() as stack:
             # The token is here, whatever has become of the call meanwhile.
             with contextlib.suppress(FlyteLiteError):
-                stack.enter_context(self._alone(Deadline(deadline.clock, _PATIENCE)))
-            self._entry.write(token, deadline)
+                stack.enter_context(self.alone(Deadline(deadline.clock, _PATIENCE)))
+            self.entry.write(token, deadline)
         return token
 
     def _latest(self, old: Optional[Token], there: Optional[Token]) -> Optional[Token]:
         """What gets the next token: ours if the store has none, or the one before it."""
-        if there is None or (old is not None and old.refresh is not None and self._entry.outdated(there)):
+        if there is None or (old is not None and old.refresh is not None and self.entry.outdated(there)):
             return old
         return old if there.refresh is None and old is not None else there
 
     @contextlib.contextmanager
-    def _alone(self, deadline: Deadline) -> Iterator[None]:
+    def alone(self, deadline: Deadline) -> Iterator[None]:
+        """Inside, no other process reads or writes it.
+
+        Raises:
+            CallError: Another one had it for all of that time.
+        """
         theirs = getattr(self._store, "lock", None)
         with self._lock.held(deadline), contextlib.nullcontext() if theirs is None else self._held(theirs, deadline):
             yield

@@ -206,6 +206,11 @@ class TokenCredentials:
         self._flights: dict[tuple[int, int], _Flight] = {}
         self._not_early_before = float("-inf")
 
+    @property
+    def token(self) -> Optional[Token]:
+        """What was shown last; None before the first."""
+        return self._state[1]
+
     def headers(self, deadline: Deadline) -> Mapping[str, str]:
         """See `Credentials`; fetches a token if there is none that is good."""
         generation, token = self._state
@@ -327,18 +332,22 @@ class TokenCredentials:
 
 
 class Together:
-    """Several credentials at once, such as one for the server and one for the proxy before it."""
+    """Several credentials at once, such as one for the server and one for the proxy before it.
+
+    Attributes:
+        credentials: In the order in which they were given.
+    """
 
     def __init__(self, *credentials: Any) -> None:
-        self._credentials = credentials
+        self.credentials = credentials
 
     def headers(self, deadline: Deadline) -> Mapping[str, str]:
         """See `Credentials`."""
-        return {name: value for each in self._credentials for name, value in each.headers(deadline).items()}
+        return {name: value for each in self.credentials for name, value in each.headers(deadline).items()}
 
     def refused(self, sent: Mapping[str, str], deadline: Deadline) -> bool:
         """See `Credentials`; nobody says which was meant, so each is renewed."""
-        renewed = [each.refused(sent, deadline) for each in self._credentials]
+        renewed = [each.refused(sent, deadline) for each in self.credentials]
         return any(renewed)
 
 

@@ -110,7 +110,8 @@ def create_channel(
             it), `scopes`, `audience`, `header_key`, `redirect_uri`, `token_endpoint`, `authorization_endpoint`,
             `device_authorization_endpoint` (or all these in `auth_client_config`), `request_auth_code_params`,
             `request_access_token_params`, `refresh_access_token_params`, `interactive` (True asks a person wherever we
-            are, False never), `credentials` (a token to begin with), `auth_endpoint` (who knows how to sign in),
+            are, False never), `credentials` (a token to begin with), `token_store` and
+            `disable_keyring` (see `Client`), `auth_endpoint` (who knows how to sign in),
             `proxy_env` and `proxy_timeout` of the proxy command. How calls are made: `proxies` (one for everything,
             or a dict as `requests` takes it; {} is none) or `http_proxy_url`, instead of the environment's, `verify`,
             `rpc_retries`, `protocol` ("connect" or "grpc-web"), `get` (True asks by HTTP GET what has no side effects),
@@ -136,7 +137,7 @@ def create_channel(
     if theirs is None and http_session is None:
         theirs = proxies_of(config)
     transport = _transport(server, config, tls, http_session, theirs, grpc)
-    who = sign_in(key, given, proxy_command)
+    who = sign_in(key, given, proxy_command, config)
     origin = Origin(server.scheme, server.host, server.port)
     knows = _knows_sign_in(given.get("auth_endpoint"), server, who.kind())
     retries = given.get("rpc_retries", grpc.retries)
@@ -202,6 +203,8 @@ def _arguments(
         "insecure": bool(insecure) if key else insecure,
         "insecure_skip_verify": insecure_skip_verify,
         "ca_cert_file_path": ca_file,
+        "disable_keyring": given.get("disable_keyring"),
+        "token_store": given.get("token_store"),
     }
 
 

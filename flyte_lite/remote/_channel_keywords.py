@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Callable, Optional, TypedDict, Union
 
 from flyte_lite._auth.sign_in import SignIn, client_config
+from flyte_lite._auth.store import TokenStore
 from flyte_lite._auth.tokens import Moment, Token
 from flyte_lite._clock import SYSTEM_CLOCK
 from flyte_lite._rpc.call import Interceptor
+from flyte_lite.config import Config
 from flyte_lite.config._api_key import ApiKey
 from flyte_lite.errors import OptionError
 
@@ -41,6 +44,7 @@ class Further(TypedDict, total=False):
     interactive: Optional[bool]
     credentials: Any
     disable_keyring: bool
+    token_store: Union[str, os.PathLike[str], TokenStore, None]
     auth_endpoint: Optional[str]
     proxy_env: Optional[Mapping[str, str]]
     proxy_timeout: Optional[float]
@@ -103,8 +107,13 @@ def one_of(given: Mapping[str, Any], *names: str, **others: Any) -> Any:
     return next(iter(found.values()), None)
 
 
-def sign_in(key: Optional[ApiKey], given: Mapping[str, Any], proxy_command: Optional[Sequence[str]]) -> SignIn:
+def sign_in(
+    key: Optional[ApiKey], given: Mapping[str, Any], proxy_command: Optional[Sequence[str]], config: Config
+) -> SignIn:
     """Who calls.
+
+    Args:
+        config: Says where tokens are kept.
 
     Raises:
         OptionError: Something is none of what it must be.
@@ -139,6 +148,8 @@ def sign_in(key: Optional[ApiKey], given: Mapping[str, Any], proxy_command: Opti
         proxy_command=proxy_command,
         proxy_environ=_pairs("proxy_env", given),
         proxy_seconds=float(seconds),
+        token_store=config.token_store,
+        disable_keyring=config.disable_keyring,
     )
 
 

@@ -130,7 +130,8 @@ def test_a_sign_in(issuer: Issuer, redirect_uri: str) -> None:
 def test_a_server_that_asks_for_a_sign_in(issuer: Issuer) -> None:
     browser = Browser()
     if issuer.scheme == "http":
-        with calling(issuer, browse=browser) as caller, pytest.raises(errors.UnauthenticatedError, match="who are you"):
+        said = r"by plain http, and nobody asked for that with auth_type=.* `flyte-lite login`"
+        with calling(issuer, browse=browser) as caller, pytest.raises(errors.UnauthenticatedError, match=said):
             caller.call()
         assert browser.urls == []
         return

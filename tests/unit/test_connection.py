@@ -165,8 +165,12 @@ def test_headless_is_not_interactive(headless: Optional[bool], interactive: Opti
 
 
 def test_what_is_known_of_the_provider() -> None:
-    given = {"auth_client_config": {"client_id": "them", "token_endpoint": "https://idp/t"}, "scopes": ["a", "b"]}
-    known = sign_in_of(Config.load({**given, "audience": "flyte"}, {})).known
+    said = {"client_id": "them", "token_endpoint": "https://idp/t", "header_key": "X-Theirs"}
+    found = sign_in_of(Config.load({"auth_client_config": said, "scopes": ["a", "b"], "audience": "flyte"}, {}))
+    known = found.known
+
+    assert (found.client_id, found.header_key) == ("them", "X-Theirs")
+    assert sign_in_of(Config.load({"auth_client_config": said, "client_id": "me"}, {})).client_id == "me"
 
     assert (known.token_endpoint, known.scopes, known.audience) == ("https://idp/t", ("a", "b"), "flyte")
     with pytest.raises(errors.ConfigError, match="token_endpoint is int"):

@@ -419,8 +419,10 @@ def test_who_calls() -> None:
         add_request_auth_code_params_to_request_access_token_params=True,
         interactive=False,
         disable_keyring=True,
+        token_store="file",
     )._sign_in
 
+    assert (sign_in.disable_keyring, sign_in.token_store) == (True, "file")
     assert sign_in.known == ClientConfig(
         token_endpoint="https://idp.example/token",
         redirect_uri="http://localhost/",
