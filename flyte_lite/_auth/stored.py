@@ -69,15 +69,17 @@ class Stored:
         """See `TokenSource`; what another process has brought is taken if it is good."""
         with self.alone(deadline):
             there = self.entry.read(deadline)
+            if there is not None and self.entry.outdated(there):
+                there = None  # what followed it is ours alone
             if there is not None and there.good(Moment.now(deadline.clock)) and not _same(there, old):
                 return there
-            latest = self._latest(old, there)
+            latest = old if there is None or (there.refresh is None and old is not None) else there
             token = self._source.renew(latest, deadline)
             if token is not None:
                 # Who has signed out elsewhere finds nothing of theirs there again.
                 if not self.entry.gone:
                     self.entry.write(token, deadline)
-            elif there is not None and latest is there and there.refresh is not None:
+            elif latest is not None and latest is there and latest.refresh is not None:
                 self.entry.remove()
             return token
 
@@ -90,12 +92,6 @@ class Stored:
                 stack.enter_context(self.alone(Deadline(deadline.clock, _PATIENCE)))
             self.entry.write(token, deadline)
         return token
-
-    def _latest(self, old: Optional[Token], there: Optional[Token]) -> Optional[Token]:
-        """What gets the next token: ours if the store has none, or the one before it."""
-        if there is None or (old is not None and old.refresh is not None and self.entry.outdated(there)):
-            return old
-        return old if there.refresh is None and old is not None else there
 
     @contextlib.contextmanager
     def alone(self, deadline: Deadline) -> Iterator[None]:
