@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,6 +152,29 @@ def test_a_server_that_names_another_provider_than_the_caller(server: Issuer, ev
     server.issuer, server.token_endpoint = server.url, f"{server.url}/token"
     with calling(server, **PROGRAM, known=known) as caller:
         assert caller.call() == 1
+
+
+@pytest.mark.parametrize("way", ["file", "memory"])
+def test_a_server_that_was_taken_over_gets_no_refresh_token(
+    server: Issuer, evil: Issuer, way: str, tmp_path: Path
+) -> None:
+    """It names a provider of its own, and is sent nothing of what the former one gave."""
+    settings: dict[str, Any] = {**DEVICE, "token_store": str(tmp_path) if way == "file" else "memory"}
+    with calling(server, **settings) as caller:
+        caller.call()
+        given = [secret for secret in server.issued if server._refresh.get(secret)]
+        assert len(given) == 1
+        server.revoke()
+        server.token_endpoint = evil.token_endpoint
+        with calling(server, **settings) as another, pytest.raises(errors.UnauthenticatedError, match="invalid_grant"):
+            another.call()
+        # Who knows where theirs is from goes on asking there.
+        assert caller.call() == 2
+
+    sent = [value for request in evil.requests for value in (*request.form.values(), *request.headers.values())]
+    assert not set(given) & set(sent)
+    assert not [value for value in sent if "refresh_token" in value]
+    assert server.to("/token")[-1].form["refresh_token"] == given[0]
 
 
 # Clusters: they get the token of their control plane, and have no say in where it comes from.
