@@ -125,7 +125,8 @@ class Loopback:
         left = deadline.left()
         if left == 0.0:
             raise CallTimeoutError(
-                f"nobody signed in with the browser within {deadline.seconds:g} s; give it more with timeout=",
+                f"nobody signed in with the browser within {deadline.seconds:g} s; give it more with timeout=, or sign "
+                "in before, with `flyte-lite login`",
                 Code.DEADLINE_EXCEEDED,
                 sent=False,
             )

@@ -208,7 +208,7 @@ def test_an_answer_of_another_provider(plain_issuer: Issuer) -> None:
         (
             [lambda browser, url: None],
             0.3,
-            r"nobody signed in with the browser within 0.3 s; give it more with timeout=",
+            r"nobody signed in with the browser within 0.3 s; give it more with timeout=, or sign in before, with",
         ),
         ([come_from_elsewhere], 3.0, r"\(4 came back from another sign-in, or without the right state\)"),
     ],
