@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hmac
 import json
 from collections.abc import Iterator
@@ -115,6 +116,9 @@ def test_what_is_no_form_is_refused(front: Front) -> None:
     assert front.ask("POST", "/oauth2/token", body=twice, content_type=form).error == "invalid_request"
     assert front.ask("POST", "/oauth2/token", body=b"\xff", content_type=form).error == "invalid_request"
     assert front.ask("POST", "/oauth2/token", body=b"a=%FF", content_type=form).error == "invalid_request"
+    packed = {"content-encoding": "gzip"}
+    cut = gzip.compress(b"grant_type=client_credentials")[:-9]
+    assert front.ask("POST", "/oauth2/token", body=cut, content_type=form, headers=packed).error == "invalid_request"
     assert front.ask("GET", "/oauth2/token").status == 405
 
 

@@ -24,7 +24,7 @@ PUBLIC = {
     "is_control_plane_available models notify remote rerun run union version "
     "wait_all with_runcontext",
     "flyte_lite.config": "Config Endpoint ImageConfig LocalConfig PlatformConfig Setting TaskConfig auto",
-    "flyte_lite.devbox": "Devbox group task trace",
+    "flyte_lite.devbox": "Devbox ExternalIssuer Issuer User group task trace",
     "flyte_lite.io": "DataFrame Dir File",
     "flyte_lite.models": "ActionPhase CodeBundle NativeInterface PhaseTransitionInfo",
     "flyte_lite.notify": "Email NamedDelivery NamedRule Notification Slack Teams Webhook",

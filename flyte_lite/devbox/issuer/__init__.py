@@ -6,6 +6,6 @@ tokens (RFC 7662) and of itself (RFC 8414). Who somebody is, nobody checks: a pe
 clients sign in, and keeps out only those who do not.
 
 `terms.py` is what a test may set, `clients.py` who asks, `access_tokens.py` and `grants.py` what they get, `devices.py`
-and `authorization.py` what people allow, `pages.py` where, `endpoints.py` all of it over HTTP, `issuer.py` the whole.
-`external.py` is somebody else's, in its place.
+and `authorization.py` what people allow, `pages.py` where, `endpoints.py` all of it over HTTP, `issuer.py` the whole;
+`external.py` is an identity provider of somebody else.
 """

@@ -20,6 +20,7 @@ from flyte_lite.devbox.issuer.terms import Terms
 from flyte_lite.devbox.protocols import Answer, Headers, Incoming
 from flyte_lite.devbox.services.call import endpoint_of
 from flyte_lite.devbox.state import State
+from flyte_lite.errors import CallError
 
 _MARK = re.compile(r"[A-Za-z0-9_-]{43}").fullmatch
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,100}").fullmatch
@@ -198,7 +199,8 @@ def _form(incoming: Incoming) -> dict[str, str]:
         raise Refused("invalid_request", f"the content type is not {FORM}")
     try:
         return parameters(incoming.body().decode("ascii"))
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, CallError):
+        # The second if it came packed, and was cut short.
         raise Refused("invalid_request", "the form is not form-encoded") from None
 
 

@@ -114,7 +114,6 @@ class ExternalIssuer:
         """See `Authority`.
 
         Raises:
-            TokenRefused: See there.
             RpcError: The provider can't be asked now.
         """
         key = hashlib.sha256(token.encode()).digest()

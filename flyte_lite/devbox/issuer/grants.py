@@ -11,7 +11,7 @@ import hmac
 import re
 import secrets
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
@@ -25,6 +25,7 @@ from flyte_lite.devbox.state import State
 from flyte_lite.devbox.state.sign_ins import Code, Refresh, SignIn
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}").fullmatch
+_MOST_REQUESTS = 10_000
 # Microseconds for which what is over is still known, so that it is told from what never was.
 _REMEMBERED = 24 * 3600 * 1_000_000
 
@@ -55,11 +56,11 @@ class Grants:
         devices: Knows of device codes.
 
     Attributes:
-        requests: What was asked for, in order.
+        requests: What was asked for, in order; what was asked long ago is forgotten.
     """
 
     def __init__(self, state: State, terms: Terms, tokens: AccessTokens, devices: Devices) -> None:
-        self.requests: list[TokenRequest] = []
+        self.requests: deque[TokenRequest] = deque(maxlen=_MOST_REQUESTS)
         self._state = state
         self._kept = state.sign_ins
         self._terms = terms

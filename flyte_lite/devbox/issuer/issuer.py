@@ -103,11 +103,11 @@ class Issuer(Terms):
 
     @property
     def requests(self) -> list[TokenRequest]:
-        """What was asked of the token endpoint, in order."""
+        """What was asked of the token endpoint, in order: the last ten thousand."""
         return list(self._grants.requests)
 
     def issued(self) -> Counter[str]:
-        """How many times tokens were given for each `grant_type`, such as "refresh_token"."""
+        """How many of these got a token, for each `grant_type`, such as "refresh_token"."""
         return self._grants.issued()
 
     def token(self, user: Optional[str] = None, *, seconds: Optional[float] = None, audience: str = AUDIENCE) -> str:
