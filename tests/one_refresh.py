@@ -38,7 +38,7 @@ class Crowd:
         environ: Optional[Mapping[str, str]] = None,
     ) -> None:
         here = Path(__file__).parent
-        path = os.pathsep.join([str(here.parent), str(here), *sys.path[1:]])
+        path = os.pathsep.join(filter(None, sys.path))
         self._processes = [
             subprocess.Popen(
                 [sys.executable, str(here / "one_refresh.py"), str(threads), json.dumps(arguments)],

@@ -101,7 +101,7 @@ class Side:
                 "COLUMNS": "1000",
                 # The official one asks for tokens by another library, which looks here.
                 "SSL_CERT_FILE": AUTHORITY,
-                "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1])]),
+                "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE.parents[1])]),
                 "PYTHON_KEYRING_BACKEND": "folder_keyring.FolderKeyring",
                 "FOLDER_KEYRING": str(self._home / "keyring"),
                 **environ,
