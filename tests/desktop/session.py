@@ -236,6 +236,14 @@ class Started:
                 return said
         raise AssertionError(f"it ended without {line!r}")
 
+    def asked(self, line: str) -> str:
+        """The line on stdout with which it answers one on stdin."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline().rstrip("\n")
+
     def ended(self, typed: str = "") -> tuple[int, str, str]:
         """Its status, and what it printed on stdout and stderr, once it ends.
 
