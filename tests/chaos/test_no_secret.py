@@ -104,7 +104,8 @@ class Hearing:
             # Some have none before they are begun.
             with contextlib.suppress(Exception):
                 self.said.append(repr(thing))
-        records = self._caplog.records
+        # Also after the test itself, where what it said is no longer in `records`.
+        records = self._caplog.get_records("call")
         self.said += [record.getMessage() + str(record.exc_text) + repr(record.args) for record in records]
         return found(SECRETS, *self.said, *self._capfd.readouterr())
 
