@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import html
+import re
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import pytest
-from caller import Caller
+from caller import Caller, Place
 from caller import calling as calling_at
 from stand_in_browser import Browser
 
@@ -18,6 +23,7 @@ from flyte_lite._clock import SYSTEM_CLOCK, Deadline
 from flyte_lite._rpc.method import Method
 from flyte_lite.devbox import Devbox
 from flyte_lite.idl.flyteidl2.auth import identity_pb2
+from flyte_lite.remote import create_channel
 
 PROJECT, DOMAIN = "flytesnacks", "development"
 WHO: Method[Any, Any] = Method(identity_pb2, "IdentityService", "UserInfo", safe=True)
@@ -46,18 +52,47 @@ def box(shared: Devbox) -> Iterator[Devbox]:
     shared.reset()
 
 
-class Address(NamedTuple):
-    """Where a devbox is, as `caller.Caller` wants to know it."""
-
-    scheme: str
-    port: int
-
-
 @contextlib.contextmanager
 def calling(box: Devbox, **settings: Any) -> Iterator[Caller]:
-    scheme, _, port = box.endpoint.replace("://", ":").split(":")
-    with calling_at(Address(scheme, int(port)), **settings) as made:  # type: ignore[arg-type]
+    with calling_at(Place("http", urlsplit(box.endpoint).port or 0), **settings) as made:
         yield made
+
+
+class Presser(Browser):
+    """Somebody who presses a button of the page that is shown, in a browser with cookies and without scripts.
+
+    Args:
+        decision: Which button.
+        filled: What else is filled in.
+    """
+
+    def __init__(self, decision: str, **filled: str) -> None:
+        super().__init__()
+        self._filled = {**filled, "decision": decision}
+        handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor()]
+        self._opener = urllib.request.build_opener(*handlers)
+
+    def _act(self, url: str) -> None:
+        try:
+            self.press(url)
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            self.problems.append(error)
+
+    def press(self, url: str) -> str:
+        """What is shown in the end."""
+        page = self._opener.open(url, timeout=10).read().decode()
+        (action,) = re.findall(r'<form method="post" action="([^"]+)">', page)
+        hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page))
+        form = {**{name: html.unescape(value) for name, value in hidden.items()}, **self._filled}
+        asked = urllib.request.Request(urljoin(url, action), urlencode(form).encode())
+        # Browsers say it of what is posted, and not of where that leads.
+        asked.add_unredirected_header("Origin", urljoin(url, "/")[:-1])
+        try:
+            with self._opener.open(asked, timeout=10) as answer:
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.read().decode()
 
 
 def who(caller: Caller) -> str:
@@ -115,6 +150,22 @@ def test_a_person_signs_in_with_a_browser(box: Devbox) -> None:
     assert box.issuer.issued() == {"authorization_code": 1, "refresh_token": 1}
 
 
+def test_a_person_allows_it_on_the_page(box: Devbox) -> None:
+    browser = Presser("allow", user="ada", other="Bob <b>")
+    with calling(box, auth_type="Pkce", browse=browser) as caller:
+        assert who(caller) == "Bob <b>"
+    browser.done()
+
+
+def test_a_person_declines_on_the_page(box: Devbox) -> None:
+    browser = Presser("deny", user="ada")
+    declined = pytest.raises(errors.UnauthenticatedError, match="access_denied")
+    with calling(box, auth_type="Pkce", browse=browser) as caller, declined:
+        who(caller)
+    browser.done()
+    assert box.issuer.requests == []
+
+
 def test_a_person_signs_in_with_another_device(box: Devbox) -> None:
     with calling(box, auth_type="DeviceFlow") as caller, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(who, caller)
@@ -125,6 +176,25 @@ def test_a_person_signs_in_with_another_device(box: Devbox) -> None:
 
         assert waiting.result(20) == "ada"
     assert code in caller.told[0]
+
+
+@pytest.mark.parametrize(("decision", "shown"), [("allow", "Signed in"), ("deny", "Denied")])
+def test_a_person_decides_on_the_page_of_a_device_code(box: Devbox, decision: str, shown: str) -> None:
+    with calling(box, auth_type="DeviceFlow") as caller, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(who, caller)
+        while not caller.told:
+            assert not waiting.done()
+        (page,) = re.findall(r"http://\S+", caller.told[0])
+        (code,) = box.issuer.waiting()
+        url = page if "user_code" in page else f"{page}?user_code={code}"
+
+        assert shown in Presser(decision, user="grace").press(url)
+
+        if decision == "allow":
+            assert waiting.result(20) == "grace"
+        else:
+            with pytest.raises(errors.UnauthenticatedError):
+                waiting.result(20)
 
 
 def test_a_person_declines_on_another_device(box: Devbox) -> None:
@@ -177,6 +247,22 @@ def test_a_devbox_that_is_made_again_knows_its_tokens(tmp_path: Path) -> None:
         assert box.issuer.client_secret == secret
         with calling(box, token=token) as caller, pytest.raises(errors.UnauthenticatedError):
             who(caller)
+
+
+@pytest.mark.parametrize("how", [{}, {"get": True}, {"protocol": "grpc-web"}], ids=["connect", "get", "grpc-web"])
+def test_a_token_that_has_expired_is_replaced_in_any_protocol(box: Devbox, how: dict[str, Any]) -> None:
+    with create_channel(box.endpoint, **program(box), **how) as channel:
+        client = Client(channel=channel, project=PROJECT, domain=DOMAIN)
+        run = client.run(client.tasks.get("numbers.next", version="v1").fetch(), x=1)
+        run.wait(timeout=60)
+        box.issuer.expire_tokens()
+        assert run.outputs()[0] == 2
+        box.issuer.expire_tokens()
+        assert list(run.get_logs()) == []
+
+    assert box.issuer.issued() == {"client_credentials": 3}
+    refused = [call for call in box.calls if call.code is errors.Code.UNAUTHENTICATED]
+    assert len(refused) == 2
 
 
 def test_another_header() -> None:
