@@ -12,7 +12,10 @@ from keyring.errors import PasswordDeleteError
 
 
 class FolderKeyring(KeyringBackend):
-    """To be named in PYTHON_KEYRING_BACKEND, with the folder in FOLDER_KEYRING."""
+    """To be named in PYTHON_KEYRING_BACKEND, with the folder in FOLDER_KEYRING.
+
+    FOLDER_KEYRING_LONGEST is how many characters it keeps of an entry, without a word of the rest; all by default.
+    """
 
     priority = 1  # type: ignore[assignment]
 
@@ -21,7 +24,8 @@ class FolderKeyring(KeyringBackend):
         return file.read_text() if file.exists() else None
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        _file(service, username).write_text(password)
+        longest = os.environ.get("FOLDER_KEYRING_LONGEST")
+        _file(service, username).write_text(password[: int(longest)] if longest else password)
 
     def delete_password(self, service: str, username: str) -> None:
         try:

@@ -156,9 +156,9 @@ def program(box: Devbox) -> dict[str, Any]:
     return {"auth_type": "ClientSecret", **secret}
 
 
-def signed_in(side: Side, box: Devbox, script: str = LIST, how: Mapping[str, Any] = DEVICE) -> Any:
+def signed_in(side: Side, box: Devbox, script: str = LIST, how: Mapping[str, Any] = DEVICE, **environ: str) -> Any:
     """What a script tells for which somebody allows a device code, which it has to show."""
-    with side.started(box, script, how) as started:
+    with side.started(box, script, how, **environ) as started:
         assert wait_for(lambda: box.issuer.waiting() or started.ended), "it asked for no code"
         (code,) = box.issuer.waiting() or [started.told()]
         box.issuer.allow(code, as_user="ada")
@@ -264,6 +264,16 @@ def test_a_login_of_ours_is_found_by_theirs_and_renewed_for_both(
     assert ours(box, LIST, DEVICE) == []
     assert official(box, LIST, DEVICE) == []
     assert box.issuer.issued() == {DEVICE_CODE: 1, "refresh_token": 2}
+
+
+def test_what_ours_keeps_in_a_keyring_that_is_too_small_is_enough_for_theirs(
+    box: Devbox, official: Side, ours: Side, tmp_path: Path
+) -> None:
+    signed_in(ours, box, how=OUR_DEVICE, FOLDER_KEYRING_LONGEST="300")
+    assert entry(box, tmp_path)["access_token"] == ""
+
+    assert official(box, LIST, DEVICE) == []
+    assert box.issuer.issued() == {DEVICE_CODE: 1, "refresh_token": 1}
 
 
 def test_a_program_of_ours_never_shows_what_a_person_of_theirs_has(
