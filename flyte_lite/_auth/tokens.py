@@ -27,6 +27,8 @@ _EARLY_SECONDS = 60.0
 _EARLY_PART = 0.1
 # An early renewal may take so long of a call that could do without, and is left alone for so long if it brings nothing.
 _EARLY_PATIENCE = 10.0
+# With less than so long for it, nobody begins: a refresh token is used up though its answer is not waited for.
+_EARLY_LEAST = 2.0
 _EARLY_PAUSE = 15.0
 
 
@@ -264,6 +266,8 @@ class TokenCredentials:
             return token
         left = deadline.left()
         patience = _EARLY_PATIENCE if left is None else min(_EARLY_PATIENCE, left / 2)
+        if patience < _EARLY_LEAST:
+            return token
         try:
             renewed = self._renewed(generation, deadline.within(patience), quietly=True) or token
         except FlyteLiteError as error:

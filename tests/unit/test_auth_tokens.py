@@ -200,6 +200,19 @@ def test_an_early_renewal_takes_no_more_than_half_of_what_is_left() -> None:
     assert bench.source.deadlines[1].seconds == 2.0
 
 
+def test_who_has_little_time_leaves_an_early_renewal_to_others() -> None:
+    """Its answer might come too late, and the refresh token be used up for nothing."""
+    bench = Bench(100.0)
+    bench.show()
+    bench.clock.now += 91
+    assert bench.credentials.headers(bench.deadline(3.9)) == {HEADER: "Bearer t1"}
+    assert bench.fetched == 1
+
+    assert bench.show() == {HEADER: "Bearer t2"}
+    bench.clock.now += 101
+    assert bench.credentials.headers(bench.deadline(3.9)) == {HEADER: "Bearer t3"}, "there is no other way"
+
+
 def test_nobody_is_asked_to_sign_in_early() -> None:
     bench = Bench(100.0)
     bench.source.person_needed = True
