@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import logging
 import re
 import urllib.error
 import urllib.request
@@ -21,12 +22,14 @@ from stand_in_browser import Browser
 from flyte_lite import Client, errors
 from flyte_lite._clock import SYSTEM_CLOCK, Deadline
 from flyte_lite._rpc.method import Method
-from flyte_lite.devbox import Devbox
+from flyte_lite.devbox import Devbox, report
 from flyte_lite.idl.flyteidl2.auth import identity_pb2
+from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
 from flyte_lite.remote import create_channel
 
 PROJECT, DOMAIN = "flytesnacks", "development"
 WHO: Method[Any, Any] = Method(identity_pb2, "IdentityService", "UserInfo", safe=True)
+LINK: Method[Any, Any] = Method(dataproxy_service_pb2, "DataProxyService", "CreateDownloadLink", safe=True)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,10 @@ def shared() -> Iterator[Devbox]:
         @box.task(name="numbers.after_next", version="v1")
         def after_next(x: int) -> int:
             return next_one(next_one(x))
+
+        @box.task(name="numbers.report", version="v1")
+        def describe() -> None:
+            report.log("a page for people")
 
         yield box
 
@@ -263,6 +270,45 @@ def test_a_token_that_has_expired_is_replaced_in_any_protocol(box: Devbox, how: 
     assert box.issuer.issued() == {"client_credentials": 3}
     refused = [call for call in box.calls if call.code is errors.Code.UNAUTHENTICATED]
     assert len(refused) == 2
+
+
+def test_a_signed_address_needs_no_token(box: Devbox) -> None:
+    with create_channel(box.endpoint, **program(box)) as channel:
+        client = Client(channel=channel, project=PROJECT, domain=DOMAIN)
+        run = client.run(client.tasks.get("numbers.report", version="v1").fetch())
+        run.wait(timeout=60)
+        request = dataproxy_service_pb2.CreateDownloadLinkRequest()
+        request.artifact_type = dataproxy_service_pb2.ARTIFACT_TYPE_REPORT
+        request.action_attempt_id.attempt = 1
+        action = request.action_attempt_id.action_id
+        action.run.project, action.run.domain, action.run.name, action.name = PROJECT, DOMAIN, run.name, "a0"
+        (url,) = channel.unary(LINK, request, deadline=Deadline(SYSTEM_CLOCK, 20.0)).message.pre_signed_urls.signed_url
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    with opener.open(url, timeout=10) as answer:
+        assert "a page for people" in answer.read().decode()
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        opener.open(url.partition("?")[0], timeout=10)
+
+
+def test_nothing_secret_is_said(box: Devbox, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    box.issuer.automatic_user = "ada"
+    settings = [program(box), {"auth_type": "DeviceFlow"}, {"auth_type": "Pkce", "browse": Browser()}]
+    shown: list[str] = []
+    for each in settings:
+        with calling(box, **each) as caller:
+            who(caller)
+            shown.append(str(caller.credentials.headers(Deadline(SYSTEM_CLOCK, 5.0))["authorization"]))
+            box.issuer.revoke_all()
+            who(caller)
+    said = "\n".join([caplog.text, repr(box.issuer), repr(list(box.calls)), str(box.issuer.requests)])
+
+    assert "IdentityService/UserInfo" in said
+    for header in shown:
+        assert header.rpartition(" ")[2] not in said
+    for secret in (box.issuer.client_secret, box.issuer.api_key, "eyJ"):
+        assert secret not in said, "and nothing else that looks like a JWT"
 
 
 def test_another_header() -> None:

@@ -51,6 +51,11 @@ SAID = {
         "as a class: Config(size=<Size.LARGE: 'large'>",
         "config.layers[0].units: expected int, got str 'many'",
     ],
+    "sign_in.py": [
+        "hello Ada with 2 tokens",
+        "succeeded for a person, too",
+        "nobody else is let in: UnauthenticatedError",
+    ],
     "launch_once.py": ["was made now", "was there already"],
     "list_runs.py": [
         "failed: {'day': 3} there is no day 3",
