@@ -14,6 +14,9 @@ from flyte_lite.errors import ConfigError
 
 _log = logging.getLogger("flyte_lite")
 
+# RFC 6749 §5.2; what OpenID Connect has of a person who is wanted again, such as for a second factor, comes with some.
+_SIGN_IN_ANEW = ("invalid_grant", "interaction_required", "login_required", "consent_required")
+
 Secret = Union[str, Callable[[], str]]
 """Itself, or what gives it each time that it is needed."""
 
@@ -105,4 +108,4 @@ def refreshed(
     answer = provider.post(
         config.token_endpoint, form, deadline, authorization=authorization, secrets=(*secrets, old.refresh)
     )
-    return None if answer.error == "invalid_grant" else answer.token(old)
+    return None if answer.error in _SIGN_IN_ANEW else answer.token(old)

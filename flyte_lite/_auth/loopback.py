@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import selectors
 import socket
 from collections.abc import Callable, Mapping
@@ -242,8 +241,9 @@ def _listen(host: str, port: int, redirect_uri: str) -> list[socket.socket]:
     for address in addresses:
         sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         try:
-            if os.name == "posix":  # on Windows it lets two programs have one port
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # On Windows that would let two programs have one port, and this keeps others from taking it so.
+            alone = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+            sock.setsockopt(socket.SOL_SOCKET, alone, 1)
             sock.bind((address, port))
             sock.listen(16)
         except OSError as error:

@@ -19,7 +19,19 @@ from flyte_lite._auth.provider import IdentityProvider, shown
 from flyte_lite._auth.terminal import Terminal
 from flyte_lite._auth.tokens import Token
 from flyte_lite._clock import Deadline
-from flyte_lite.errors import CallTimeoutError, Code, EndpointError, UnauthenticatedError
+from flyte_lite._repeat import repeat
+from flyte_lite._rpc.retry import pushback
+from flyte_lite.errors import (
+    CallTimeoutError,
+    Code,
+    ConnectFailedError,
+    EndpointError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+
+# Codes are good for a minute or more.
+_REPEATS = 4
 
 _DONE: Reply = (200, "Signed in", "You can close this page and go back to your program.")
 _NOT_OURS: Reply = (400, "Not valid", "This is not the sign-in that your program waits for.")
@@ -93,9 +105,14 @@ class Pkce:
                 "client_id": config.client_id,
                 **fields,
             }
-        return self._provider.post(
-            config.token_endpoint, form, deadline, authorization=authorization, secrets=(*hidden, code, verifier)
-        ).token()
+        answer = repeat(
+            lambda _: self._provider.post(
+                config.token_endpoint, form, deadline, authorization=authorization, secrets=(*hidden, code, verifier)
+            ),
+            lambda number, _, error: _pause(number, error),
+            deadline,
+        )
+        return answer.token()
 
     def _address(self, config: ClientConfig, redirect_uri: str, verifier: str, state: str) -> str:
         self._provider.place(config.authorization_endpoint)
@@ -115,6 +132,13 @@ class Pkce:
         }
         query = urlencode({name: value for name, value in wanted.items() if value})
         return parts._replace(query=query, fragment="").geturl()
+
+
+def _pause(number: int, error: Optional[Exception]) -> Optional[float]:
+    """Seconds until the code is shown again: for a provider that is down for a moment nobody has to sign in again."""
+    if number > _REPEATS or not isinstance(error, (ConnectFailedError, UnavailableError)):
+        return None
+    return max(pushback(error) or 0.0, float(number))
 
 
 def _invitation(config: ClientConfig, url: str, redirect_uri: str, opened: bool, can_paste: bool) -> str:

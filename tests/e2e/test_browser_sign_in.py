@@ -234,6 +234,34 @@ def test_a_sign_in_is_canceled(plain_issuer: Issuer) -> None:
     assert cancel._on_cancel == []
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_provider_that_is_down_for_a_moment_asks_nobody_again(plain_issuer: Issuer, status: int) -> None:
+    down = iter([True])
+    plain_issuer.before = lambda request: (
+        (status, "text/plain", b"later") if request.path == "/token" and next(down, False) else None
+    )
+    browser = Browser()
+    with calling(plain_issuer, auth_type="Pkce", browse=browser) as caller:
+        assert caller.call() == 1
+    browser.done()
+
+    assert len(browser.urls) == 1
+    assert len(plain_issuer.to("/token")) == 2
+
+
+def test_a_code_that_is_refused_is_not_shown_again(plain_issuer: Issuer) -> None:
+    plain_issuer.before = lambda request: (
+        (400, "application/json", b'{"error": "invalid_grant"}') if request.path == "/token" else None
+    )
+    browser = Browser()
+    refused = pytest.raises(errors.UnauthenticatedError, match="invalid_grant")
+    with calling(plain_issuer, auth_type="Pkce", browse=browser) as caller, refused:
+        caller.call()
+    browser.done()
+
+    assert len(browser.urls) == len(plain_issuer.to("/token")) == 1
+
+
 def test_a_port_that_is_taken(plain_issuer: Issuer) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -161,6 +161,23 @@ def test_a_refresh_token_that_rotates_is_replaced(flow: str) -> None:
 
 
 @pytest.mark.parametrize("flow", ["device", "pkce"])
+@pytest.mark.parametrize("error", ["invalid_grant", "interaction_required", "login_required", "consent_required"])
+def test_a_person_who_is_wanted_again_is_asked(flow: str, error: str) -> None:
+    bench = Bench(web_answer({"error": error}, 400))
+    assert getattr(bench, flow)().renew(old_token(), bench.deadline()) is None
+
+
+@pytest.mark.parametrize("flow", ["device", "pkce"])
+@pytest.mark.parametrize(
+    "error", ["invalid_client", "invalid_request", "unauthorized_client", "unsupported_grant_type"]
+)
+def test_what_is_wrong_with_the_client_costs_nobody_the_sign_in(flow: str, error: str) -> None:
+    bench = Bench(web_answer({"error": error}, 400))
+    with pytest.raises(errors.UnauthenticatedError, match=error):
+        getattr(bench, flow)().renew(old_token(), bench.deadline())
+
+
+@pytest.mark.parametrize("flow", ["device", "pkce"])
 def test_a_refresh_token_goes_back_to_where_it_came_from_only(flow: str) -> None:
     bench = Bench(GRANTED)
     first = getattr(bench, flow)().renew(old_token(), bench.deadline())
