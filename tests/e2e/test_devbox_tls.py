@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import random
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +25,7 @@ CERTIFICATES = Path(__file__).parents[1] / "chaos" / "certificates"
 SERVER, AUTHORITY = CERTIFICATES / "server.pem", CERTIFICATES / "authority.pem"
 GO = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: devbox\r\n\r\n"
+PLACE = {"project": "flytesnacks", "domain": "development"}
 WATCH_RUNS = (
     b"POST /flyteidl2.workflow.RunService/WatchRuns HTTP/1.1\r\nHost: devbox\r\n"
     b"Content-Type: application/connect+json\r\nContent-Length: 7\r\n\r\n\0\0\0\0\2{}"
@@ -40,7 +45,7 @@ def box() -> Iterator[Devbox]:
 
 
 def client_of(box: Devbox) -> Client:
-    return Client(box.endpoint, project="flytesnacks", domain="development", ca_cert_file_path=str(AUTHORITY))
+    return Client(box.endpoint, **PLACE, ca_cert_file_path=str(AUTHORITY))
 
 
 def tcp(box: Devbox) -> socket.socket:
@@ -88,13 +93,13 @@ def test_who_speaks_plain_http_is_told_as_by_go(box: Devbox) -> None:
             assert everything(connection) == GO
 
     plain = box.endpoint.replace("https:", "http:")
-    with Client(plain, project="flytesnacks", domain="development") as client, pytest.raises(EndpointError) as refused:
+    with Client(plain, **PLACE) as client, pytest.raises(EndpointError) as refused:
         list(client.runs.listall())
     assert "use https://" in str(refused.value)
 
 
 def test_who_does_not_trust_the_certificate_goes_away_and_others_stay(box: Devbox) -> None:
-    with Client(box.endpoint, project="flytesnacks", domain="development") as client, pytest.raises(TlsError):
+    with Client(box.endpoint, **PLACE) as client, pytest.raises(TlsError):
         list(client.runs.listall())
     with tls(box) as connection:
         assert answered(connection)
@@ -115,6 +120,50 @@ def test_nobody_waits_for_those_who_never_begin(box: Devbox) -> None:
     assert promptly(1.0, took)
     for connection in silent:
         connection.close()
+
+
+def test_strangers_at_the_port_leave_nothing_behind(box: Devbox, caplog: pytest.LogCaptureFixture) -> None:
+    hello = first_words()
+    seed = random.Random(9)
+    open_before = files()
+
+    for turn in range(60):
+        with tcp(box) as connection, contextlib.suppress(OSError):
+            if turn % 3 == 0:
+                connection.sendall(seed.randbytes(seed.randrange(1, 2000)))
+            elif turn % 3 == 1:
+                at = seed.randrange(len(hello))
+                connection.sendall(hello[:at] + bytes([hello[at] ^ 255]) + hello[at + 1 :])
+            else:
+                connection.sendall(hello[: seed.randrange(len(hello))])
+            if turn % 2:
+                # Closed with a reset, also of what has not been read.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            elif turn % 3 == 1:
+                connection.recv(100)
+
+    with tls(box) as connection:
+        assert answered(connection)
+    assert wait_for(lambda: files() <= open_before)
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+def first_words() -> bytes:
+    """How a client begins a handshake."""
+    ours, read = socket.socketpair()
+    with ours, read:
+        context = ssl.create_default_context(cafile=str(AUTHORITY))
+        wrapped = context.wrap_socket(ours, server_hostname="127.0.0.1", do_handshake_on_connect=False)
+        wrapped.settimeout(0)
+        with wrapped, pytest.raises(ssl.SSLWantReadError):
+            wrapped.do_handshake()
+        return read.recv(10_000)
+
+
+def files() -> int:
+    """How many files are open in this process, where the system tells."""
+    folder = Path("/proc/self/fd")
+    return len(list(folder.iterdir())) if folder.exists() else 0
 
 
 def test_a_handshake_takes_as_long_as_it_may() -> None:
@@ -184,6 +233,16 @@ def test_a_stream_ends_when_its_client_leaves_and_not_before(caplog: pytest.LogC
     for connection in (stays, halts, leaves, breaks):
         connection.close()
     assert [record for record in caplog.records if record.levelname != "DEBUG"] == []
+
+
+def test_a_program_signs_in_by_https_all_the_way() -> None:
+    with Devbox(certificate=SERVER, auth=True) as box:
+        key = box.issuer.api_key
+        with Client(api_key=key, ca_cert_file_path=str(AUTHORITY), **PLACE) as client:
+            assert list(client.runs.listall()) == []
+        told = box.calls.of("AuthMetadataService/GetOAuth2Metadata")[-1].response
+        assert told.token_endpoint.startswith(box.endpoint + "/")
+        assert box.issuer.issued() == {"client_credentials": 1}
 
 
 def test_it_speaks_tls_after_an_outage_and_a_reset() -> None:
