@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
@@ -32,8 +33,13 @@ class Backend(Protocol):
 
 
 def _load() -> Backend:
+    before = sys.excepthook
     import keyring
 
+    keyring.get_keyring()
+    # To find its backends it imports what packages offer, and one of them takes over how tracebacks are shown.
+    if getattr(sys.excepthook, "__module__", "").partition(".")[0] == "flyte":
+        sys.excepthook = before
     return keyring
 
 

@@ -108,7 +108,7 @@ print(KEYRING.get(*sys.argv[1:3]), bool(KEYRING.trouble))
 
 
 def test_what_one_process_keeps_another_reads(session: Session) -> None:
-    # In turn: two that write at the same moment make GNOME's keyring crash now and then, so a lock of ours keeps them apart.
+    # In turn: two that write at the same moment make GNOME's keyring crash at times. A lock of ours keeps them apart.
     code = """
 import sys
 from flyte_lite._auth.keyring_store import KEYRING
@@ -117,13 +117,26 @@ for line in sys.stdin:
     what, *rest = line.split()
     print(getattr(KEYRING, what)(*rest), KEYRING.trouble, flush=True)
 """
-    ask = (sys.executable, "-c", code)
-    with session.started(*ask) as first, session.started(*ask) as second:
-        for turn in range(5):
+    with session.started(sys.executable, "-c", code) as first, session.started(sys.executable, "-c", code) as second:
+        for turn in range(6):
+            writer, reader = (first, second) if turn % 2 else (second, first)
             kept = f"{turn}" * 3000
-            assert first.asked(f"set {SERVICE} {NAME} {kept}") == "None "
-            assert second.asked(f"get {SERVICE} {NAME}") == f"{kept} "
-            first, second = second, first
+            assert writer.asked(f"set {SERVICE} {NAME} {kept}") == "None "
+            assert reader.asked(f"get {SERVICE} {NAME}") == f"{kept} "
         assert first.asked(f"delete {SERVICE} {NAME}") == "None "
         assert second.asked(f"get {SERVICE} {NAME}") == "None "
     assert session.items() == []
+
+
+def test_tracebacks_are_shown_as_before(session: Session) -> None:
+    # The official SDK is a plugin of keyring's, and has tracebacks shown without most of their lines.
+    pytest.importorskip("flyte")
+    session.python(USE, "set", SERVICE, NAME, "v")
+    assert use(session, "get", SERVICE, NAME)[:2] == ("v", "")
+    code = """
+import sys
+from flyte_lite._auth.keyring_store import KEYRING
+
+print(KEYRING.get(*sys.argv[1:]), "flyte" in sys.modules, sys.excepthook is sys.__excepthook__)
+"""
+    assert session.python(code, SERVICE, NAME) == "v True True\n"
