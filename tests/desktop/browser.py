@@ -180,6 +180,21 @@ class Tab:
         """Wait until a text can be read; all that can be."""
         return self._until(lambda: self.text if text in self.text else None, f"{text!r} is shown")
 
+    def inside_frames(self) -> list[str]:
+        """What can be read in each frame of the page that is shown."""
+        tree = self._browser.ask("Page.getFrameTree", session=self._session)["frameTree"]
+        texts = []
+        for child in tree.get("childFrames", []):
+            world = self._browser.ask("Page.createIsolatedWorld", session=self._session, frameId=child["frame"]["id"])[
+                "executionContextId"
+            ]
+            texts.append(str(self._evaluate("document.body ? document.body.innerText : ''", world)))
+        return texts
+
+    def is_called(self, title: str) -> None:
+        """Wait until the page has that title."""
+        self._until(lambda: self.title == title, f"the title is {title!r}")
+
     def press(self, label: str) -> None:
         """Click with the mouse on the button, or link, with that text, once it is there."""
         expression = f"""(() => {{
@@ -206,8 +221,11 @@ class Tab:
         self._until(lambda: self._evaluate(expression), f"a field {name!r} is there")
         self._browser.ask("Input.insertText", session=self._session, text=text)
 
-    def _evaluate(self, expression: str) -> Any:
-        answer = self._browser.ask("Runtime.evaluate", session=self._session, expression=expression, returnByValue=True)
+    def _evaluate(self, expression: str, world: Optional[int] = None) -> Any:
+        where = {} if world is None else {"contextId": world}
+        answer = self._browser.ask(
+            "Runtime.evaluate", session=self._session, expression=expression, returnByValue=True, **where
+        )
         if "exceptionDetails" in answer:
             raise BrowserFailed(f"{expression}: {answer['exceptionDetails']['exception'].get('description')}")
         return answer["result"].get("value")

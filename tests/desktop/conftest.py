@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from programs import needed
 
+from flyte_lite.devbox import Devbox
+
 if TYPE_CHECKING:
     from browser import Browser, Person
     from session import Session
@@ -42,3 +44,19 @@ def person(chromium: Browser) -> Iterator[Person]:
     """Somebody before the browser, who has never been here before."""
     with chromium.person() as person:
         yield person
+
+
+@pytest.fixture(scope="session")
+def one_box() -> Iterator[Devbox]:
+    with Devbox(auth=True) as box:
+        yield box
+
+
+@pytest.fixture
+def box(one_box: Devbox) -> Iterator[Devbox]:
+    """A devbox where people sign in, nobody yet."""
+    # Two tests at a time could not both have the port that it names otherwise.
+    one_box.issuer.redirect_uris = ["http://localhost/callback"]
+    one_box.issuer.device_interval = 0.1
+    yield one_box
+    one_box.reset()
