@@ -28,7 +28,7 @@ from flyte_lite.devbox.clock import DevboxClock
 from flyte_lite.devbox.defects import Defects
 from flyte_lite.devbox.executor import Executor
 from flyte_lite.devbox.faults import Faults
-from flyte_lite.devbox.guard import DEFAULT_HEADER, Authority, Guard
+from flyte_lite.devbox.guard import DEFAULT_HEADER, Authority, Guard, checked_header
 from flyte_lite.devbox.issuer.issuer import Issuer
 from flyte_lite.devbox.limits import Limits
 from flyte_lite.devbox.notifications import Notification, Notifier, recorded
@@ -104,7 +104,7 @@ class Devbox:
 
     Raises:
         DevboxStateError: The folder can't be used, or another devbox has it.
-        ValueError: `workers` is less than 1, or the certificate and its key can't be used.
+        ValueError: `workers` is less than 1, `auth_header` is none, or the certificate and its key can't be used.
     """
 
     def __init__(
@@ -121,6 +121,7 @@ class Devbox:
     ) -> None:
         if workers is not None and workers < 1:
             raise ValueError(f"workers must be 1 or more, not {workers}")
+        checked_header(auth_header)
         self._tls = server_context(certificate, private_key)
         self.clock = DevboxClock()
         self.defects = Defects()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +17,17 @@ DEFAULT_HEADER = "authorization"
 # How to sign in must be known before there is a token.
 _OPEN = "AuthMetadataService/"
 _REALM = 'Bearer realm="flyte devbox"'
+
+
+def checked_header(name: str) -> str:
+    """The name of a header that can bring tokens, in lower case.
+
+    Raises:
+        ValueError: No header has such a name.
+    """
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        raise ValueError(f'auth_header must be the name of a header, such as "flyte-authorization", not {name!r}')
+    return name.lower()
 
 
 class TokenRefused(Exception):
@@ -82,7 +94,7 @@ class Guard:
 
     def __init__(self, authority: Authority, header: str = DEFAULT_HEADER) -> None:
         self.authority = authority
-        self.header = header.lower()
+        self.header = checked_header(header)
 
     def admit(self, rpc: str, headers: Mapping[str, str]) -> Mapping[str, str]:
         """Whoever calls, as claims; empty where nobody has to sign in.

@@ -17,12 +17,14 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import pytest
 from caller import Caller, Place
 from caller import calling as calling_at
+from one_refresh import Crowd
 from stand_in_browser import Browser
 
 from flyte_lite import Client, errors
 from flyte_lite._clock import SYSTEM_CLOCK, Deadline
 from flyte_lite._rpc.method import Method
 from flyte_lite.devbox import Devbox, report
+from flyte_lite.devbox.issuer.clients import DEVICE
 from flyte_lite.idl.flyteidl2.auth import identity_pb2
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
 from flyte_lite.remote import create_channel
@@ -317,6 +319,30 @@ def test_another_header() -> None:
         assert [
             call.headers.get("flyte-authorization", "")[:7] for call in box.calls.of("IdentityService/UserInfo")
         ] == ["Bearer "]
+
+
+def test_many_processes_of_many_threads_make_one_refresh_a_generation(box: Devbox, tmp_path: Path) -> None:
+    """Each refresh token is good for one time, and a second time would sign everybody out."""
+    settings: dict[str, Any] = {"auth_type": "DeviceFlow", "token_store": str(tmp_path / "tokens")}
+    box.issuer.automatic_user = "ada"
+    with calling(box, **settings) as caller:
+        assert who(caller) == "ada"
+    box.issuer.automatic_user = None
+    with Crowd({"endpoint": box.endpoint, **settings, "interactive": False}, processes=8, threads=32) as crowd:
+        for generation in (1, 2, 3):
+            box.issuer.expire_tokens()
+
+            assert crowd.call() == []
+            assert box.issuer.issued() == {DEVICE: 1, "refresh_token": generation}
+
+    assert [request.error for request in box.issuer.requests] == [""] * 4
+
+
+@pytest.mark.parametrize("name", ["", "two words", "x:", "h\u00e9ader"])
+def test_a_header_that_is_none(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="auth_header"):
+        Devbox(state=tmp_path, auth=True, auth_header=name)
+    Devbox(state=tmp_path).close()
 
 
 def test_a_devbox_without_it_has_no_issuer() -> None:

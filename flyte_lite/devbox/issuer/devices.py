@@ -20,6 +20,8 @@ _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 _SLOWER = 5.0
 # A person mistypes a code now and then; so many in so many seconds are guesses (RFC 8628, 5.1).
 _MOST_WRONG, _WRONG_SECONDS = 30, 60.0
+# Of how many codes it is remembered when they were asked for.
+_MOST_ASKED = 10_000
 
 
 class Devices:
@@ -57,6 +59,8 @@ class Devices:
             if self._kept.add_device(hashed(code), Device(user_code, client.id, scope, until, WAITING, 0)):
                 break
         with self._lock:
+            if len(self._asked) >= _MOST_ASKED:
+                self._asked.clear()
             # The first question may come at once.
             self._asked[hashed(code)] = (float("-inf"), interval)
         if self._terms.automatic_user is not None:
@@ -103,6 +107,12 @@ class Devices:
             self._asked[hash] = (now, interval + _SLOWER if early else interval)
         if early:
             raise Refused("slow_down", "wait 5 seconds longer between questions")
+
+    def reset(self) -> None:
+        """Forget how often somebody asked and guessed."""
+        with self._lock:
+            self._asked.clear()
+            self._wrong.clear()
 
     def waiting(self) -> list[str]:
         """The user codes of those that wait for a person, oldest first."""

@@ -165,6 +165,7 @@ class Issuer(Terms):
         """Begin anew on a state that was cleared: the terms are as at first, the program's secret stays the same."""
         self._state.sign_ins.keep_issuer(self._name, self._key)
         self._grants.requests.clear()
+        self._devices.reset()
         self.defaults()
 
     def identity(self, token: str) -> Mapping[str, str]:
