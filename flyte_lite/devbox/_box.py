@@ -91,7 +91,8 @@ class Devbox:
             number of processors, but at least 2.
         state: The folder to keep everything in; it is made if it is not there. None keeps it in memory.
         certificate: The PEM file of the certificate to speak TLS with, and nothing else on this port; with those
-            between it and its root. None speaks plain http.
+            between it and its root. None speaks plain http. `mkcert 127.0.0.1 localhost` makes both; the official SDK
+            takes none that vouches for itself.
         private_key: The PEM file of its key, not encrypted; None if it is in the same file.
         auth: Whose tokens callers need: True is the devbox's own, False is nobody's, or an `ExternalIssuer`.
         auth_header: The header that brings them, such as "flyte-authorization". The others are not looked at.
