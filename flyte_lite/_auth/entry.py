@@ -112,7 +112,7 @@ class Entry:
         within = getattr(self._store, "within", None)
         store: TokenStore = self._store if within is None else within(deadline)
         try:
-            self._there = self._found(store, Moment.now(deadline.clock))
+            there = self._found(store, Moment.now(deadline.clock))
         except FlyteLiteError:
             raise
         except Exception as error:
@@ -121,8 +121,12 @@ class Entry:
                 Code.UNAVAILABLE,
                 sent=False,
             ) from error
-        self._kept = self._kept or self._there is not None
-        return self._there
+        trouble = getattr(self._store, "trouble", "")
+        if there is None and trouble:
+            return None  # nobody can say what is there now
+        self._there = there
+        self._kept = self._kept or there is not None
+        return there
 
     def _found(self, store: TokenStore, now: Moment) -> Optional[Token]:
         service, name, pair, otherwise = self._place
@@ -146,9 +150,10 @@ class Entry:
         try:
             self._store.set(self._service, self._place.name, text_of(token, Moment.now(deadline.clock)))
         except Exception as error:  # noqa: BLE001 - a store of the user's may raise anything; the token is here
+            # Where nothing is lost, or that was said, it is as if there were no such store.
+            lost = old is not None and old not in (token.refresh, self._used_up)
+            level = logging.WARNING if lost or not isinstance(error, NotKeptError) else logging.DEBUG
             self._used_up = old if old != token.refresh else None
-            # Where nothing is lost, it is as if there were no such store.
-            level = logging.DEBUG if isinstance(error, NotKeptError) and self._used_up is None else logging.WARNING
             _log.log(
                 level,
                 "the tokens for %s could not be kept (%s): they are good here, and others have to sign in anew",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import stat
 import sys
@@ -13,6 +14,8 @@ from typing import Optional
 
 from flyte_lite._clock import Deadline
 from flyte_lite.errors import CallTimeoutError, CanceledError, Code
+
+_log = logging.getLogger("flyte_lite")
 
 # How long to wait before another look, in seconds: at first, and at most.
 _FIRST_PAUSE = 0.005
@@ -78,16 +81,20 @@ class ProcessLock:
         with contextlib.ExitStack() as stack:
             # Each of both that is there, in the same order by all: a service may lack the one, or have its own of the
             # other, and still excludes who has only one in common with it.
-            for folder in _folders(self._environ):
-                stack.enter_context(_held(folder / self._file, deadline))
+            found = [stack.enter_context(_held(folder / self._file, deadline)) for folder in _folders(self._environ)]
+            if not any(found):
+                _log.debug(
+                    "nothing keeps other processes from renewing a token meanwhile: there is no folder for locks"
+                )
             yield
 
 
 @contextlib.contextmanager
-def _held(path: Path, deadline: Deadline) -> Iterator[None]:
+def _held(path: Path, deadline: Deadline) -> Iterator[bool]:
+    """False inside if there is nothing to hold."""
     number = _opened(path)
     if number is None:
-        yield
+        yield False
         return
     _open.add(number)
     held = False
@@ -102,7 +109,7 @@ def _held(path: Path, deadline: Deadline) -> Iterator[None]:
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except OSError:
                 break  # such as a file system that has no locks
-        yield
+        yield held
     finally:
         # A child that was forked inside has closed it.
         if number in _open:

@@ -67,21 +67,39 @@ class Stored:
 
     def renew(self, old: Optional[Token], deadline: Deadline) -> Optional[Token]:
         """See `TokenSource`; what another process has brought is taken if it is good."""
+        # Before anybody waits for a turn: most find here what they want, and a store that hangs holds up nobody else.
+        there = self._there(deadline)
+        if self._answers(there, old, deadline):
+            return there
         with self.alone(deadline):
-            there = self.entry.read(deadline)
-            if there is not None and self.entry.outdated(there):
-                there = None  # what followed it is ours alone
-            if there is not None and there.good(Moment.now(deadline.clock)) and not _same(there, old):
-                return there
-            latest = old if there is None or (there.refresh is None and old is not None) else there
-            token = self._source.renew(latest, deadline)
-            if token is not None:
-                # Who has signed out elsewhere finds nothing of theirs there again.
-                if not self.entry.gone:
-                    self.entry.write(token, deadline)
-            elif latest is not None and latest is there and latest.refresh is not None:
-                self.entry.remove()
-            return token
+            there = self._there(deadline)
+            while not self._answers(there, old, deadline):
+                latest = old if there is None or (there.refresh is None and old is not None) else there
+                token = self._source.renew(latest, deadline)
+                if token is not None:
+                    # Who has signed out elsewhere finds nothing of theirs there again.
+                    if not self.entry.gone:
+                        self.entry.write(token, deadline)
+                    return token
+                if latest is None or latest is not there or latest.refresh is None:
+                    return None
+                # The official SDK waits for nobody, and may have used it up before us.
+                there = self._there(deadline)
+                if there is None or there.refresh == latest.refresh:
+                    self.entry.remove()
+                    return None
+            return there
+
+    def _there(self, deadline: Deadline) -> Optional[Token]:
+        there = self.entry.read(deadline)
+        # What followed one that could not be replaced is ours alone.
+        return None if there is not None and self.entry.outdated(there) else there
+
+    def _answers(self, there: Optional[Token], old: Optional[Token], deadline: Deadline) -> bool:
+        """True for a token that another process has brought, and that is good."""
+        if there is None or (old is not None and there.value == old.value):
+            return False
+        return there.good(Moment.now(deadline.clock))
 
     def fetch(self, deadline: Deadline) -> Token:
         """See `TokenSource`; others are not kept waiting for what a person may never do."""
@@ -136,7 +154,3 @@ class Stored:
                 lock.__exit__(None, None, None)
             except Exception as error:  # noqa: BLE001 - the token that was got meanwhile must not be lost
                 _log.warning("the store of tokens for %s can't be unlocked: %s", service, type(error).__name__)
-
-
-def _same(one: Token, other: Optional[Token]) -> bool:
-    return other is not None and one.value == other.value

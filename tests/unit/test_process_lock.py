@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -138,7 +139,9 @@ def test_the_file_is_empty_and_nobody_elses(environ: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("how", ["missing", "open to others", "a link", "a file", "somebody else's", "relative"])
-def test_a_folder_that_is_not_ours_is_gone_without(environ: dict[str, str], tmp_path: Path, how: str) -> None:
+def test_a_folder_that_is_not_ours_is_gone_without(
+    environ: dict[str, str], tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
     del environ["XDG_RUNTIME_DIR"]
     folder = Path(environ["TMPDIR"], f"flyte_lite-{os.geteuid()}")
     if how == "missing":
@@ -159,7 +162,9 @@ def test_a_folder_that_is_not_ours_is_gone_without(environ: dict[str, str], tmp_
         else:
             pytest.skip("only root can give a folder away")
 
-    assert not excludes(ProcessLock("x", environ), ProcessLock("x", environ)), "and nobody waits"
+    with caplog.at_level(logging.DEBUG):
+        assert not excludes(ProcessLock("x", environ), ProcessLock("x", environ)), "and nobody waits"
+    assert "there is no folder for locks" in caplog.text
     assert list((tmp_path / "tmp").rglob("*/*")) == []
     assert not (tmp_path / "theirs").exists() or list((tmp_path / "theirs").iterdir()) == []
 

@@ -165,6 +165,36 @@ def test_what_is_not_taken_any_more_is_removed(make: Make) -> None:
     assert bench.kept == ("a2", "r2"), "a new login is written, though the last one is gone"
 
 
+@pytest.mark.parametrize(
+    ("theirs", "expected", "used"),
+    [
+        (entry("b1", "s1"), "b1", ["r1"]),
+        (entry("", "s1"), "a2", ["r1", "s1"]),
+        (entry("b1", "r1", expires_at=0), None, ["r1"]),
+    ],
+    ids=["a new token", "what gets one", "nothing new"],
+)
+def test_somebody_who_knows_of_no_lock_may_have_used_it_up_before_us(
+    make: Make, theirs: str, expected: Optional[str], used: list[str]
+) -> None:
+    bench = make(entry("a1", "r1", expires_at=0))
+
+    renew = bench.source.renew
+
+    def renew_after_them(old: Optional[Token], deadline: Deadline) -> Optional[Token]:
+        first = not bench.source.renewed
+        bench.source.outcome = None if first else "next"
+        if first:
+            bench.store.kept[KEY] = theirs
+        return renew(old, deadline)
+
+    bench.source.renew = renew_after_them  # type: ignore[method-assign]
+
+    assert bench.renew() == expected
+    assert bench.source.renewed == used
+    assert (bench.kept is None) is (expected is None)
+
+
 def test_what_has_nothing_for_the_next_stays_until_it_is_replaced(make: Make) -> None:
     bench = make(entry("a1", None))
 
@@ -224,6 +254,32 @@ def test_a_keyring_that_can_not_be_used_is_as_good_as_none(make: Make, caplog: p
     assert {record.levelno for record in caplog.records} == {logging.DEBUG}
 
 
+def test_a_keyring_that_ends_meanwhile_is_not_one_that_was_signed_out_of(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Ending(DictStore):
+        trouble = ""
+
+        def get(self, service: str, name: str) -> Optional[str]:
+            return None if self.trouble else super().get(service, name)
+
+        def set(self, service: str, name: str, value: str) -> None:
+            if self.trouble:
+                raise NotKeptError(self.trouble)
+            super().set(service, name, value)
+
+    store = Ending()
+    bench = make(entry("a1", "r1"), store)
+    bench.renew()
+    store.trouble = "it did not answer"
+
+    with caplog.at_level(logging.DEBUG):
+        assert bench.renew(bench.token("a1", "r1")) == "a2"
+        assert bench.renew(bench.token("a2", "r2")) == "a3"
+    levels = [record.levelno for record in caplog.records if "could not be kept" in record.getMessage()]
+    assert levels == [logging.WARNING, logging.DEBUG], "what others will find used up is said once"
+
+
 def test_it_is_written_before_anybody_else_looks(make: Make, tmp_path: Path) -> None:
     bench = make(entry("a1", "r1", expires_at=0))
     name = "\0".join(KEY)
@@ -235,20 +291,27 @@ def test_it_is_written_before_anybody_else_looks(make: Make, tmp_path: Path) -> 
 
     class Watched(DictStore):
         def _ask(self, method: str, service: str, name: str) -> None:
-            others_wait()
+            if self.asked:
+                others_wait()
             super()._ask(method, service, name)
 
     bench.store.__class__ = Watched
     bench.source.outcome = others_wait
 
     assert bench.renew() == "a2"
-    assert [method for method, *_ in bench.store.asked] == ["get", "set"]
+    assert [method for method, *_ in bench.store.asked] == ["get", "get", "set"], "once before it is its turn"
     with ProcessLock(name, bench.environ).held(Deadline(FakeClock(), 1.0)):
         pass
 
 
-def test_who_waits_for_another_process_has_no_longer_than_the_call(make: Make) -> None:
+def test_who_finds_what_it_wants_waits_for_nobody(make: Make) -> None:
     bench = make(entry("a1", "r1"))
+    with ProcessLock("\0".join(KEY), bench.environ).held(Deadline(SYSTEM_CLOCK, 20.0)):
+        assert bench.renew() == "a1"
+
+
+def test_who_waits_for_another_process_has_no_longer_than_the_call(make: Make) -> None:
+    bench = make(entry("a1", "r1", expires_at=0))
     with ProcessLock("\0".join(KEY), bench.environ).held(Deadline(SYSTEM_CLOCK, 20.0)):
         with pytest.raises(errors.CallTimeoutError, match="another process"):
             bench.renew()
@@ -307,7 +370,7 @@ def test_the_lock_of_a_store_of_the_users_is_taken_too(make: Make) -> None:
 
 def test_a_lock_of_the_users_knows_of_no_limit_where_there_is_none(make: Make) -> None:
     store = Locking()
-    bench = make(entry("a1", "r1"), store)
+    bench = make(entry("a1", "r1", expires_at=0), store)
     bench.stored.renew(None, bench.deadline(None))
 
     assert store.locked[0] == (*KEY, None)
