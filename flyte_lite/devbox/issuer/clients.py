@@ -71,9 +71,10 @@ def authenticated(
         raise Refused("invalid_request", "the client proves who it is in more than one way")
     name, secret = given or (form.get("client_id", ""), form.get("client_secret"))
     client = clients.get(name)
+    kept = None if client is None else client.secret_hash
     # The same work whether it is known or not.
-    right = hmac.compare_digest((client.secret_hash if client else None) or b"", hashed(secret or ""))
-    if client is None or (right if client.secret_hash is not None else secret is None) is False:
+    same = hmac.compare_digest(bytes(32) if kept is None else kept, hashed(secret or ""))
+    if client is None or not (secret is None if kept is None else same):
         raise Refused("invalid_client", "no such client, or not with this secret", 401)
     return client
 
