@@ -237,6 +237,21 @@ def test_nobody_refreshes_more_than_was_allowed(front: Front) -> None:
     assert front.refresh("planted").error == "invalid_grant"
 
 
+def test_what_one_client_was_given_is_nothing_to_another(front: Front) -> None:
+    code, refresh = front.code(), front.signed_in()["refresh_token"]
+    device = front.post("device_authorization", client_id=front.issuer.public_client_id).fields
+    front.issuer.allow(device["user_code"], as_user="ada")
+    ours, front.issuer.public_client_id = front.issuer.public_client_id, "another"
+    device_code = device["device_code"]
+
+    assert front.exchange(code).error == "invalid_grant"
+    assert front.refresh(refresh).error == "invalid_grant"
+    assert front.by_people(DEVICE_GRANT, device_code=device_code).error == "invalid_grant"
+    front.issuer.public_client_id = ours
+    assert front.exchange(code).status == front.refresh(refresh).status == 200
+    assert front.by_people(DEVICE_GRANT, device_code=device_code).status == 200
+
+
 # Access tokens.
 
 

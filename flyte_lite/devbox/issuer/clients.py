@@ -98,8 +98,7 @@ def registered(asked: str, uris: Sequence[str]) -> bool:
 
 def _same_but_for_port(asked: str, uri: str) -> bool:
     try:
-        ours, theirs = urlsplit(uri), urlsplit(asked)
-        host, port = theirs.hostname or "", theirs.port
+        ours, port = urlsplit(uri), urlsplit(asked).port
     except ValueError:
         return False
     if ours.scheme != "http" or ours.hostname not in _LOOPBACK or port == 0:
@@ -108,4 +107,4 @@ def _same_but_for_port(asked: str, uri: str) -> bool:
     place = f"[{ours.hostname}]" if ":" in ours.hostname else ours.hostname
     if port is not None:
         place = f"{place}:{port}"
-    return host == ours.hostname and asked == ours._replace(netloc=place).geturl()
+    return asked == ours._replace(netloc=place).geturl()

@@ -183,7 +183,6 @@ class Endpoints:
         if (
             not ours
             or site != "same-origin"
-            or not _MARK(mark)
             or not request
             or not hmac.compare_digest(right.encode(), form.get("mark", "").encode())
         ):
