@@ -102,7 +102,8 @@ class IdentityProvider:
         transport: The door to the network.
         control_plane: The server that the tokens are for.
         proxy: What a proxy before the server wants to see.
-        named: Hosts that the caller named, and not only the server: these too may see that.
+        named: Hosts that the caller named, and not only the server: these too may see that, and be spoken to by plain
+            http if the server is.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class IdentityProvider:
         self._transport = transport
         self._control_plane = control_plane
         self._proxy = proxy
-        self._proxied = {control_plane.host, *named}
+        self._known = {control_plane.host, *named}
 
     def post(
         self,
@@ -159,7 +160,7 @@ class IdentityProvider:
         origin, target = self.place(url)
         where = self.name(url)
         born = Moment.now(deadline.clock)
-        proxy = self._proxy if origin.host in self._proxied else None
+        proxy = self._proxy if origin.host in self._known else None
         sent = {} if proxy is None else proxy.headers(deadline)
         try:
             answer = self._transport.exchange(method, origin, target, {**sent, **headers}, body, deadline, _MOST)
@@ -194,10 +195,15 @@ class IdentityProvider:
             raise EndpointError(
                 f"the server names an address for signing in that is none: {error}", Code.INTERNAL, sent=False
             ) from None
-        if origin.scheme == "http" and self._control_plane.scheme == "https" and not is_loopback(origin.host):
+        plain = origin.scheme == "http" and not is_loopback(origin.host)
+        if plain and (self._control_plane.scheme == "https" or origin.host not in self._known):
+            how = (
+                "as the server itself is spoken to by https"
+                if self._control_plane.scheme == "https"
+                else "as nobody asked for that; if it is right, name it with token_endpoint= and its kin"
+            )
             raise EndpointError(
-                f"the server names {origin} for signing in, which is plain http: secrets are not sent there, as the "
-                "server itself is spoken to by https",
+                f"the server names {origin} for signing in, which is plain http: secrets are not sent there, {how}",
                 Code.INTERNAL,
                 sent=False,
             )

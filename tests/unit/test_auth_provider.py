@@ -227,11 +227,15 @@ def test_basic_is_encoded_as_rfc_6749_has_it(client_id: str, secret: str, pair: 
 PLACES = [
     ("https://idp.example/token", True, True),
     ("https://idp.example:8443/t?x=1", True, True),
-    ("http://idp.example/token", False, True),
+    ("http://idp.example/token", False, False),
+    ("http://flyte.example/token", False, True),
+    ("http://flyte.example:8080/token", False, True),
+    ("http://named.example/token", False, True),
+    ("http://169.254.169.254/token", False, False),
     ("http://127.0.0.1:8080/token", True, True),
     ("http://localhost/token", True, True),
     ("http://[::1]/token", True, True),
-    ("http://localhost.evil.example/token", False, True),
+    ("http://localhost.evil.example/token", False, False),
     ("ftp://idp.example/token", False, False),
     ("idp.example/token", False, False),
     ("https:///token", False, False),
@@ -245,11 +249,11 @@ PLACES = [
 
 
 @pytest.mark.parametrize(("url", "by_https", "by_http"), PLACES)
-def test_secrets_go_by_plain_http_only_where_the_server_does_or_to_this_machine(
+def test_secrets_go_by_plain_http_only_where_somebody_asked_for_it_or_to_this_machine(
     url: str, by_https: bool, by_http: bool
 ) -> None:
     for scheme, good in (("https", by_https), ("http", by_http)):
-        web, provider, deadline = bench(origin=FLYTE._replace(scheme=scheme))
+        web, provider, deadline = bench(origin=FLYTE._replace(scheme=scheme), named=("named.example",))
         if good:
             provider.place(url)
             continue
