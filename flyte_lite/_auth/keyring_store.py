@@ -138,7 +138,7 @@ class KeyringStore:
         # Those of a parent process ended with the fork, as far as we are concerned.
         self._left_behind = [job for job in self._left_behind if not job.over and job.process == os.getpid()]
         if not self.trouble and any(now - job.started >= self._seconds for job in self._left_behind):
-            self._give_up(f"it did not answer within {self._seconds:g} s")
+            self._give_up(f"the keyring did not answer within {self._seconds:g} s")
         if self.trouble:
             raise NotKeptError(self.trouble)
         job = _Job(lambda: question(self._load()), now)
@@ -176,12 +176,12 @@ class KeyringStore:
             raise CallTimeoutError(
                 f"the keyring did not answer within {deadline.seconds:g} s", Code.DEADLINE_EXCEEDED, sent=False
             )
-        self._give_up(f"it did not answer within {self._seconds:g} s")
+        self._give_up(f"the keyring did not answer within {self._seconds:g} s")
         raise NotKeptError(self.trouble)
 
     def _give_up(self, trouble: str) -> None:
         self.trouble = trouble
-        _log.debug("the keyring is not used any more by this process: %s", trouble)
+        _log.debug("%s: this process uses it no more", trouble)
 
 
 class _Within:
@@ -214,7 +214,7 @@ def _keep(backend: Backend, service: str, name: str, texts: Sequence[str]) -> No
     Raises:
         Exception: There is for none; nothing is there then.
     """
-    failure: Exception = NotKeptError("it forgets what it is given")
+    failure: Exception = NotKeptError("the keyring forgets what it is given")
     for text in texts:
         try:
             backend.set_password(service, name, text)
@@ -226,7 +226,7 @@ def _keep(backend: Backend, service: str, name: str, texts: Sequence[str]) -> No
         if kept == text or (kept and not text.startswith(kept)):
             return
         if kept:
-            failure = _CutOffError("it keeps a part only of what is as long as this")
+            failure = _CutOffError("the keyring keeps a part only of what is as long as this")
     # What was there before is used up, and a part is worth nothing.
     with contextlib.suppress(Exception):
         backend.delete_password(service, name)
@@ -243,7 +243,7 @@ def _trouble(error: BaseException) -> str:
         return str(error)
     if isinstance(error, ModuleNotFoundError) and error.name == "keyring":
         return "the package keyring is not installed"
-    return f"it failed with {type(error).__name__}"
+    return f"the keyring failed with {type(error).__name__}"
 
 
 KEYRING = KeyringStore()

@@ -140,6 +140,8 @@ class Person:
         """A page in a tab of its own."""
         target = self._browser.ask("Target.createTarget", url="about:blank", browserContextId=self._context)["targetId"]
         session = self._browser.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        # What signs the certificates of tests is no authority of a browser's.
+        self._browser.ask("Security.setIgnoreCertificateErrors", session=session, ignore=True)
         tab = Tab(self._browser, session)
         tab.go(url)
         return tab

@@ -57,6 +57,6 @@ def box(one_box: Devbox) -> Iterator[Devbox]:
     """A devbox where people sign in, nobody yet."""
     # Two tests at a time could not both have the port that it names otherwise.
     one_box.issuer.redirect_uris = ["http://localhost/callback"]
-    one_box.issuer.device_interval = 0.1
+    one_box.issuer.device_interval = 1
     yield one_box
     one_box.reset()

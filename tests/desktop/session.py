@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -227,6 +228,17 @@ class Started:
             time.sleep(0.02)
         (address,) = self._shown.read_text().splitlines()
         return address
+
+    def shown(self, pattern: str) -> str:
+        """What of stdout matches, once it is there, on however many lines."""
+        assert self._process.stdout is not None
+        said = ""
+        for line in self._process.stdout:
+            said += line.rstrip("\n")
+            found = re.search(pattern, said)
+            if found:
+                return found[0]
+        raise AssertionError(f"it ended without {pattern!r}: {said}")
 
     def printed(self, line: str) -> str:
         """The next line on stderr with that text in it."""

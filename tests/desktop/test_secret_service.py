@@ -65,7 +65,7 @@ def test_a_locked_one_that_nobody_opens_costs_two_seconds_once(session: Session)
         began = time.monotonic()
         answer, trouble, first, second = use(session, "get", SERVICE, NAME)
         assert time.monotonic() - began < SECONDS + 5, "the process did not wait for the question at its end"
-    assert (answer, trouble) == ("None", "it did not answer within 2 s")
+    assert (answer, trouble) == ("None", "the keyring did not answer within 2 s")
     assert SECONDS <= first < SECONDS + 1
     assert second < 0.2
 
@@ -74,7 +74,7 @@ def test_a_locked_one_without_a_screen_is_not_used(session: Session) -> None:
     use(session, "set", SERVICE, NAME, VALUE)
     session.lock()
     answer, trouble, first, _ = use(session, "get", SERVICE, NAME)
-    assert (answer, trouble) == ("None", "it failed with KeyringLocked")
+    assert (answer, trouble) == ("None", "the keyring failed with KeyringLocked")
     assert first < SECONDS
     session.kill_keyring()
     session.start_keyring()
@@ -85,7 +85,7 @@ def test_a_service_that_is_stuck_costs_two_seconds_once(session: Session) -> Non
     use(session, "set", SERVICE, NAME, VALUE)
     with session.stuck():
         answer, trouble, first, second = use(session, "get", SERVICE, NAME)
-    assert (answer, trouble) == ("None", "it did not answer within 2 s")
+    assert (answer, trouble) == ("None", "the keyring did not answer within 2 s")
     assert SECONDS <= first < SECONDS + 1
     assert second < 0.2
     assert use(session, "get", SERVICE, NAME)[:2] == (VALUE, "")

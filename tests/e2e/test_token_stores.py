@@ -164,7 +164,7 @@ def test_a_keyring_that_is_not_installed(issuer: Issuer, ring: Path, tmp_path: P
 
     assert (outcome.attempts, outcome.loaded) == (1, False)
     assert (
-        "DEBUG:flyte_lite:the keyring is not used any more by this process: the package keyring is not installed"
+        "DEBUG:flyte_lite:the package keyring is not installed: this process uses it no more"
         in (outcome.said)
     )
 

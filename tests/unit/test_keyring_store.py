@@ -104,12 +104,12 @@ def test_the_limit_is_two_seconds() -> None:
 
 FAILURES = [
     (ModuleNotFoundError("No module named 'keyring'", name="keyring"), "the package keyring is not installed"),
-    (ModuleNotFoundError("No module named 'gi'", name="gi"), "it failed with ModuleNotFoundError"),
-    (RuntimeError("planted"), "it failed with RuntimeError"),
-    (OSError("planted"), "it failed with OSError"),
-    (error(1312, "CredRead", "planted"), "it failed with error"),
-    (SystemExit("planted"), "it failed with SystemExit"),
-    (RecursionError("planted"), "it failed with RecursionError"),
+    (ModuleNotFoundError("No module named 'gi'", name="gi"), "the keyring failed with ModuleNotFoundError"),
+    (RuntimeError("planted"), "the keyring failed with RuntimeError"),
+    (OSError("planted"), "the keyring failed with OSError"),
+    (error(1312, "CredRead", "planted"), "the keyring failed with error"),
+    (SystemExit("planted"), "the keyring failed with SystemExit"),
+    (RecursionError("planted"), "the keyring failed with RecursionError"),
 ]
 IDS = ["absent", "broken", "runtime", "os", "pywintypes", "exit", "recursion"]
 
@@ -131,7 +131,7 @@ def test_a_keyring_that_can_not_be_had(failure: BaseException, trouble: str, cap
 
     assert len(loads) == 1, "it is tried once"
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
-        (logging.DEBUG, f"the keyring is not used any more by this process: {trouble}")
+        (logging.DEBUG, f"{trouble}: this process uses it no more")
     ]
     assert "planted" not in caplog.text
 
