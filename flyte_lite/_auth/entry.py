@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from typing import Any, NoReturn, Optional
 
 from flyte_lite._auth.given import token_of
@@ -14,6 +13,10 @@ from flyte_lite._clock import Deadline
 from flyte_lite.errors import Code, FlyteLiteError, UnavailableError
 
 _log = logging.getLogger("flyte_lite")
+
+
+# Seconds since 1970 that no token lives to see.
+_NEVER = 1e12
 
 
 class NotKeptError(Exception):
@@ -53,7 +56,8 @@ def token_in(text: str, now: Moment) -> Optional[Token]:
         return None if refresh is None else Token("", now, life=0.0, refresh=refresh, issued_by=_text(issued_by))
     # Where nobody said, a token may say itself.
     life = found.left(now)
-    if isinstance(ends, (int, float)) and math.isfinite(ends):
+    # Of what has more digits than a float, and of what is no number at all, nothing is known.
+    if isinstance(ends, (int, float)) and abs(ends) < _NEVER:
         life = ends - now.wall
     return Token(found.value, now, life=life, refresh=refresh, issued_by=_text(issued_by))
 
