@@ -150,6 +150,7 @@ def authenticate(credentials: Credentials) -> Interceptor:
     """Show credentials with each attempt; once a call, if they are refused, others if there are any.
 
     An attempt that showed none of a kind does not count: what is shown first may have been kept for long, and be over.
+    "Permission denied" is no matter of credentials, but to who has shown none: some gateways say it to all unknown.
     """
 
     def show(call: Call, proceed: Proceed) -> Result:
@@ -165,10 +166,18 @@ def authenticate(credentials: Credentials) -> Interceptor:
             try:
                 return proceed(call)
             except CallError as error:
-                if error.code is not Code.UNAUTHENTICATED or call.refused or not call.repeatable:
+                forbidden = error.code is Code.PERMISSION_DENIED and not sent and "authorization" not in own
+                if call.refused or not call.repeatable or not (forbidden or error.code is Code.UNAUTHENTICATED):
                     raise
                 refused = True
-                if not credentials.refused(sent, call.deadline):
+                try:
+                    mended = credentials.refused(sent, call.deadline)
+                except CallError as trouble:
+                    if not forbidden or call.deadline.over:
+                        raise
+                    # It may mean just what it says.
+                    raise error from trouble
+                if not mended:
                     raise
             finally:
                 call.headers = own

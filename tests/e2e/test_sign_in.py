@@ -67,7 +67,7 @@ def test_a_token_that_the_server_takes_no_more(issuer: Issuer) -> None:
     ],
     ids=["flyte", "a page", "nothing"],
 )
-@pytest.mark.parametrize("settings", [PROGRAM, {"auth_type": "DeviceFlow"}, {}], ids=["program", "person", "nobody"])
+@pytest.mark.parametrize("settings", [PROGRAM, {"auth_type": "DeviceFlow"}], ids=["program", "person"])
 def test_what_is_forbidden_is_no_matter_of_tokens(settings: dict[str, Any], answer: tuple[int, str, bytes]) -> None:
     with Issuer(secure=True) as issuer:
         issuer.before = lambda request: answer if request.path.endswith("/GetProject") else None
@@ -75,8 +75,21 @@ def test_what_is_forbidden_is_no_matter_of_tokens(settings: dict[str, Any], answ
             caller.call()
 
         assert len(issuer.calls) == 1
-        assert len(issuer.to("/token")) == (1 if settings else 0)
+        assert len(issuer.to("/token")) == 1
         assert len(caller.told) == (1 if "auth_type" in settings else 0)
+
+
+def test_a_gateway_that_forbids_what_it_does_not_know_asks_for_a_sign_in() -> None:
+    """As Istio does, before it has seen a token."""
+
+    def forbid(request: Request) -> Any:
+        unknown = request.path.endswith("/GetProject") and "authorization" not in request.headers
+        return (403, "text/plain", b"RBAC: access denied") if unknown else None
+
+    with Issuer(secure=True) as issuer:
+        issuer.before = forbid
+        with calling(issuer, auth_type="DeviceFlow", on_demand=True) as caller:
+            assert [caller.call(), caller.call()] == [2, 1]
 
 
 def test_a_server_that_refuses_all_tokens_is_asked_twice(plain_issuer: Issuer) -> None:

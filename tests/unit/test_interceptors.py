@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from echo import (
@@ -372,6 +372,65 @@ def test_only_unauthenticated_counts(code: Code) -> None:
     with pytest.raises(CallError):
         Bench(answer, credentials=wallet).unary(WRITE)
 
+    assert wallet.refusals == []
+
+
+class Hidden(Wallet):
+    """Shows nothing before it is asked for; `trouble` is why there is nothing to show."""
+
+    def __init__(self, trouble: Optional[CallError] = None) -> None:
+        super().__init__()
+        self.trouble = trouble
+
+    def headers(self, deadline: Deadline) -> Mapping[str, str]:
+        return super().headers(deadline) if self.refusals else {}
+
+    def refused(self, sent: Mapping[str, str], deadline: Deadline) -> bool:
+        if self.trouble is not None:
+            raise self.trouble
+        return super().refused(sent, deadline)
+
+
+FORBIDDEN = Answer(403, "Forbidden", {"content-type": ["text/plain"]}, b"RBAC: access denied")
+
+
+def test_forbidden_to_who_shows_nothing_asks_for_credentials() -> None:
+    """As Istio says it to whom it does not know."""
+    wallet = Hidden()
+    bench = Bench(FORBIDDEN, good("unary"), credentials=wallet)
+
+    assert make(bench, "unary") == ["x"]
+    assert len(wallet.refusals) == 1
+
+
+def test_forbidden_to_who_has_shown_them_then_is_the_end() -> None:
+    wallet = Hidden()
+    with pytest.raises(errors.PermissionDeniedError):
+        Bench(FORBIDDEN, FORBIDDEN, credentials=wallet).unary()
+    assert len(wallet.refusals) == 1
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        errors.UnauthenticatedError("nobody can sign in here", Code.UNAUTHENTICATED, sent=False),
+        errors.EndpointError("no such page", Code.UNKNOWN, sent=False),
+    ],
+    ids=["nobody", "nowhere"],
+)
+def test_forbidden_where_nobody_can_sign_in_is_what_it_is(trouble: CallError) -> None:
+    with pytest.raises(errors.PermissionDeniedError) as caught:
+        Bench(FORBIDDEN, credentials=Hidden(trouble)).unary()
+    assert caught.value.__cause__ is trouble
+
+    with pytest.raises(type(trouble)):
+        Bench(REFUSED, credentials=Hidden(trouble)).unary()
+
+
+def test_forbidden_to_who_says_themselves_who_they_are_is_no_matter_of_ours() -> None:
+    wallet = Hidden()
+    with pytest.raises(errors.PermissionDeniedError):
+        Bench(FORBIDDEN, credentials=wallet).unary(headers={"authorization": "Bearer hidden-own"})
     assert wallet.refusals == []
 
 
