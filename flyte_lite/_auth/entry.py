@@ -20,7 +20,7 @@ _NEVER = 1e12
 
 
 class NotKeptError(Exception):
-    """A store that may well be missing keeps nothing; the text says why."""
+    """A store that may well be missing keeps nothing; the text says why, and it has written that to the log itself."""
 
 
 def text_of(token: Token, now: Moment) -> str:
@@ -154,16 +154,15 @@ class Entry:
         try:
             self._store.set(self._service, self._place.name, text_of(token, Moment.now(deadline.clock)))
         except Exception as error:  # noqa: BLE001 - a store of the user's may raise anything; the token is here
-            # Where nothing is lost, or that was said, it is as if there were no such store.
             lost = old is not None and old not in (token.refresh, self._used_up)
-            level = logging.WARNING if lost or not isinstance(error, NotKeptError) else logging.DEBUG
             self._used_up = old if old != token.refresh else None
-            _log.log(
-                level,
-                "the tokens for %s could not be kept (%s): they are good here, and others have to sign in anew",
-                self._place.service,
-                _reason(error),
-            )
+            # Where nothing is lost, or that was said, it is as if there were no such store.
+            if lost or not isinstance(error, NotKeptError):
+                _log.warning(
+                    "the tokens for %s could not be kept (%s): they are good here, and others have to sign in anew",
+                    self._place.service,
+                    _reason(error),
+                )
             self._delete(self._service, self._place.name)
             return False
         self._there, self._kept, self._used_up = token, True, None
@@ -184,8 +183,8 @@ class Entry:
         try:
             self._store.delete(service, name)
         except Exception as error:  # noqa: BLE001 - see `write`
-            level = logging.DEBUG if isinstance(error, NotKeptError) else logging.WARNING
-            _log.log(level, "tokens for %s could not be removed (%s)", service, _reason(error))
+            if not isinstance(error, NotKeptError):
+                _log.warning("tokens for %s could not be removed (%s)", service, _reason(error))
             return False
         return True
 

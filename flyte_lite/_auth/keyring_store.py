@@ -145,9 +145,11 @@ class KeyringStore:
         try:
             threading.Thread(target=job.run, name="flyte_lite keyring", daemon=True).start()
         except RuntimeError:
-            raise NotKeptError("no thread can be started to ask it") from None
+            _log.debug("the keyring is not asked: no thread can be started for it")
+            raise NotKeptError("no thread can be started to ask the keyring") from None
         self._wait(job, deadline)
         if isinstance(job.error, _CutOffError):
+            _log.debug("%s", job.error)
             raise job.error
         if job.error is not None:
             self._give_up(_trouble(job.error))

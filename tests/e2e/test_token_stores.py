@@ -149,8 +149,7 @@ def test_a_keyring_that_can_not_be_used_costs_two_seconds_and_a_line(issuer: Iss
     assert outcome.seconds < SECONDS + 3.0, "and not for each of its questions"
     assert outcome.ending < 2.0, "what hangs does not hold up the end"
     said = [line for line in outcome.said.splitlines() if "keyring" in line and "flyte_lite" in line]
-    assert [line.split(":")[0] for line in said] == ["DEBUG"] * len(said)
-    assert sum("this process uses it no more" in line for line in said) == (name != "Tiny")
+    assert [line.split(":")[0] for line in said] == ["DEBUG"], "one line, whatever is tried"
     assert "WARNING" not in outcome.said
     assert not ring.exists() or json.loads(ring.read_text()) == {}, "nothing is kept in part"
     assert secrets_in(issuer, outcome.said) == []
