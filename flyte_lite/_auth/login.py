@@ -45,11 +45,6 @@ class Login:
         self._discovery = discovery
         self._proof = proof
 
-    @property
-    def where(self) -> str:
-        """What keeps it, for people; "" if nothing does."""
-        return self._source.where if isinstance(self._source, Stored) else ""
-
     def trouble(self, deadline: Deadline) -> str:
         """Why it would be forgotten at once; "" if nothing is known against it.
 
@@ -68,6 +63,14 @@ class Login:
             FlyteLiteError: Its store can't be read.
         """
         return self._source.entry.read(deadline) if isinstance(self._source, Stored) else None
+
+    def gives_codes(self, deadline: Deadline) -> bool:
+        """Whether a person can sign in with a code that they type in elsewhere.
+
+        Raises:
+            CallError: Nobody can say.
+        """
+        return bool(self._discovery.config(deadline).device_authorization_endpoint)
 
     def begin(self, deadline: Deadline) -> bool:
         """Ask a person to sign in, whoever is signed in now; False if that was forgotten at once.

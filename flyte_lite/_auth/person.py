@@ -24,9 +24,16 @@ def _on_terminal() -> bool:
     return "ipykernel" in sys.modules or _console.is_terminal(sys.stderr)
 
 
+def has_browser(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a page can be shown to who sits here: not where they are on another machine, or have no screen."""
+    if any(map(environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):
+        return True
+    return not sys.platform.startswith("linux") and not any(map(environ.get, ("SSH_CONNECTION", "SSH_TTY")))
+
+
 def _browse(url: str) -> bool:
     """Show a page in a browser that has a window; one that takes the terminal would keep us from listening."""
-    if sys.platform.startswith("linux") and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):
+    if not has_browser():
         return False
     import webbrowser
 
@@ -107,8 +114,8 @@ class Person:
         if absence:
             asked = "; headless=False of init() and interactive=True of create_channel() ask all the same"
             told = _HELP if self._unasked or self._asked is False else _HELP + asked
-            # A table, whose last line is a line of its own.
-            table = "" if self._settings is None else f". What is set:\n{self._settings()}\n"
+            # A table, whose last line is a line of its own; the first line says it all.
+            table = "" if self._settings is None else f".\nWhat is set:\n{self._settings()}\n"
             raise UnauthenticatedError(
                 f"{why}, and nobody can sign in here ({absence}). {told}{table}", Code.UNAUTHENTICATED, sent=False
             )

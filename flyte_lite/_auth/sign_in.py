@@ -14,7 +14,7 @@ from flyte_lite._auth.passthrough import Passthrough
 from flyte_lite._auth.person import BY_PLAIN_HTTP, Person
 from flyte_lite._auth.pkce import Pkce
 from flyte_lite._auth.provider import IdentityProvider, is_loopback, split
-from flyte_lite._auth.store import Place, TokenStore, place_of, store_of
+from flyte_lite._auth.store import Place, TokenStore, place_of, store_of, where
 from flyte_lite._auth.tokens import Header, Together, Token, TokenCredentials, TokenSource
 from flyte_lite._rpc.channel import Channel
 from flyte_lite._rpc.retry import RetryPolicy
@@ -176,6 +176,14 @@ class SignIn(NamedTuple):
         else:
             return proxy
         return own if proxy is None else Together(own, proxy)
+
+    def kept(self) -> str:
+        """What keeps the tokens, for people; "" is the memory of this process, or whoever gives them.
+
+        Raises:
+            ConfigError: The settings are not what they must be.
+        """
+        return where(self._store(self.kind()))
 
     def login(self, transport: Transport, origin: Origin, prefix: str, clock: Clock, person: Person) -> Login:
         """A person's login to a server, for who makes it or ends it. See `credentials`.

@@ -98,6 +98,12 @@ def place_of(
     return Place(service, SHARED_NAME, ("access_token", "refresh_token"), otherwise)
 
 
+def where(store: Optional[TokenStore]) -> str:
+    """What a store is called, for people; "" for none, which is the memory of this process."""
+    said = getattr(store, "where", None)
+    return said if isinstance(said, str) else "" if store is None else f"a {type(store).__name__}"
+
+
 def store_of(
     choice: Any,
     *,

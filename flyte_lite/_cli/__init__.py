@@ -21,7 +21,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
     Returns:
         The exit status: 0 if it worked, 1 if not, 2 if the words make no sense, 130 after Ctrl-C, 141 if
-        nobody reads its output any more. Of `doctor` see its help.
+        nobody reads its output any more. Of `doctor`, `login`, `logout` and `whoami` see their help.
     """
     parser = argparse.ArgumentParser(prog="flyte-lite", description="Flyte 2 from plain Python.")
     parser.add_argument("--version", action="version", version=f"flyte-lite {__version__}")
@@ -32,6 +32,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     _add_devbox(commands)
     _add_doctor(commands)
     _add_get(commands)
+    _add_login(commands)
+    _add_logout(commands)
+    _add_whoami(commands)
     options = parser.parse_args(argv)
 
     try:
@@ -48,6 +51,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             from flyte_lite._cli import get
 
             return get.run(options)
+        if options.command in ("login", "logout"):
+            from flyte_lite._cli import login
+
+            return login.run(options)
+        if options.command == "whoami":
+            from flyte_lite._cli import whoami
+
+            return whoami.run(options)
         from flyte_lite._cli import devbox
 
         return devbox.run(options)
@@ -114,6 +125,70 @@ def _add_get(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = commands.add_parser("get", help="show what there is")
     things = parser.add_subparsers(dest="thing", metavar="thing", required=True)
     _add_config(things.add_parser("config", help="every setting, and where it comes from; secrets are masked"))
+
+
+def _add_login(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "login",
+        help="sign in, and keep that for programs and for the official SDK",
+        description="Sign in to a server with a browser, here or elsewhere, and keep what proves it, in the keyring"
+        " unless told otherwise. Programs that nobody told anything else use it until `flyte-lite logout`, and so does"
+        " the official SDK.",
+        epilog="Exit status: 0 somebody signed in, and that is kept; 7 nobody did; 1 anything else went wrong, such as"
+        " a login that could be kept nowhere.",
+    )
+    _add_server(parser)
+    parser.add_argument(
+        "--flow",
+        choices=["browser", "device"],
+        help="a browser of this machine, or a code that is typed in on another one; what is configured by default,"
+        " and otherwise a browser, or where there is none a code if the server gives any",
+    )
+    parser.add_argument(
+        "--timeout", type=_seconds, default=300.0, metavar="SECONDS", help="the most that it may take (%(default)g)"
+    )
+
+
+def _add_logout(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "logout",
+        help="forget a login",
+        description="Remove a login from where it is kept, also what the official SDK keeps there, and tell the"
+        " identity provider that it is over, if that can be reached and listens.",
+        epilog="Exit status: 0 nothing is kept any more, 1 it could not be removed.",
+    )
+    _add_server(parser)
+    parser.add_argument(
+        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="the most for telling it (%(default)g)"
+    )
+
+
+def _add_whoami(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "whoami",
+        help="who this machine is to a server, and how that is known",
+        description="Ask the server who calls, as programs with the same settings do. Nobody is asked to sign in. What"
+        " counts is the first of these that there is: an argument, a variable of the environment (FLYTE_API_KEY,"
+        " FLYTE_AUTH_COMMAND and so on), the config file, a login that is kept, and somebody who signs in when the"
+        " server wants that.",
+        epilog="Exit status: 0 somebody is signed in, 7 nobody is, 1 that could not be found out.",
+    )
+    _add_server(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=30.0, metavar="SECONDS", help="the most that it may take (%(default)g)"
+    )
+
+
+def _add_server(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", help="the config file; one is looked for by default")
+    parser.add_argument("--endpoint", metavar="ADDRESS", help="the server, instead of what is configured")
+    parser.add_argument(
+        "--token-store",
+        metavar="STORE",
+        help="keyring, file (below the user's state folder), or the path of another folder; FLYTE_LITE_TOKEN_STORE says"
+        " so for programs, too",
+    )
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:

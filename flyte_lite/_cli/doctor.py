@@ -52,10 +52,7 @@ def _show(finding: Finding) -> None:
     took = "" if finding.verdict == "skipped" else f"{finding.seconds * 1000:.0f} ms"
     head = f"{_SHOWN[finding.verdict]:7}  {finding.step:{wide}}  {took:>8}  "
     margin = " " * len(head)
-    text, *table = finding.text.splitlines() or [""]
-    say(textwrap.fill(text, max(_WIDE, len(head) + 40), initial_indent=head, subsequent_indent=margin))
-    for line in table:
-        say(margin + line)
+    say(textwrap.fill(finding.text, max(_WIDE, len(head) + 40), initial_indent=head, subsequent_indent=margin))
     if finding.remedy:
         first = f"{margin}-> "
         say(textwrap.fill(finding.remedy, _WIDE + 3, initial_indent=first, subsequent_indent=" " * len(first)))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from flyte_lite import errors
 from flyte_lite._doctor.finding import Cause, Finding, Trouble
+from flyte_lite._doctor.identity import proof_of, shows
 from flyte_lite._rpc.method import Method
 from flyte_lite.errors import CallError, Code
 from flyte_lite.idl.flyteidl2.auth import auth_service_pb2
@@ -159,12 +160,20 @@ def signs_in(channel: Channel, config: Config, deadline: Deadline) -> Finding:
         shown = credentials.headers(deadline)
     except errors.FlyteLiteError as error:
         raise Trouble(_message(error), _WHO_CALLS, Cause.SIGN_IN) from error
+    try:
+        proof = proof_of(channel, config, deadline)
+    except errors.FlyteLiteError as error:
+        remedy = "Take away what can't be read, or keep tokens somewhere else (FLYTE_LITE_TOKEN_STORE)."
+        raise Trouble(_message(error), remedy, Cause.SIGN_IN) from error
+    said = "nothing is set" if proof.source == "default" else f"{proof.kind} from {proof.source}"
     if not shown:
-        named = (
-            f"auth_type from {config.sources.get('auth_type', 'argument')}" if config.auth_type else "nothing is set"
-        )
-        return Finding("sign-in", "skipped", f"nothing is shown until the server asks who calls ({named})")
-    return Finding("sign-in", "ok", f"there is something to show, in the header {' and '.join(sorted(shown))}")
+        kept = f"; then the login in {proof.where}, {proof.life(deadline.clock)}" if proof.token else ""
+        return Finding("sign-in", "skipped", f"nothing is shown until the server asks who calls ({said}){kept}")
+    name = " and ".join(sorted(shown))
+    if proof.token is None:
+        return Finding("sign-in", "ok", f"there is something to show, in the header {name}")
+    kept = f", kept in {proof.where}" if proof.where else ""
+    return Finding("sign-in", "ok", f"a token ({said}){kept}, in the header {name}: {proof.life(deadline.clock)}")
 
 
 def _nothing_shown(channel: Channel, config: Config) -> str:
@@ -225,7 +234,7 @@ def _unreadable(error: CallError, session: Session, config: Config, deadline: De
         if channel.credentials is None:
             remedy = f"The server wants to know who calls, and {_nothing_shown(channel, config)}. {_WHO_CALLS}"
         # Not where a sign-in failed: that would ask a person once more.
-        elif _is_flytes(error) and _shows(channel.credentials, deadline):
+        elif _is_flytes(error) and shows(channel.credentials, deadline):
             remedy = f"The server does not take what it is shown. {_WHO_CALLS}"
         else:
             remedy = f"The server wants to know who calls. {_WHO_CALLS}"
@@ -238,12 +247,6 @@ def _unreadable(error: CallError, session: Session, config: Config, deadline: De
     return Trouble(text, "It answers other questions: its operators find this one by its request id.", Cause.READ)
 
 
-def _shows(credentials: Credentials, deadline: Deadline) -> bool:
-    try:
-        return bool(credentials.headers(deadline))
-    except errors.FlyteLiteError:
-        return False  # nobody could sign in
-
-
 def _message(error: errors.FlyteLiteError) -> str:
-    return str(error) if isinstance(error, CallError) and error.method else getattr(error, "message", str(error))
+    text = str(error) if isinstance(error, CallError) and error.method else getattr(error, "message", str(error))
+    return text.partition("\n")[0]  # without the settings, which `flyte-lite get config` shows

@@ -164,7 +164,7 @@ def test_nobody_is_asked_where_nobody_can_answer(arguments: Any, issuer: Issuer)
     for name in ("FLYTE_API_KEY", "FLYTE_ADMIN_CLIENTID", "FLYTE_ADMIN_CLIENTSECRETENVVAR", "FLYTE_AUTH_COMMAND"):
         assert name in str(caught.value)
     # Of the settings what is about signing in, and where each stands.
-    told = {line.split()[0]: line.split() for line in str(caught.value).splitlines()[1:-1]}
+    told = {line.split()[0]: line.split() for line in str(caught.value).splitlines()[2:-1]}
     assert told["endpoint"] == ["endpoint", issuer.url, "argument"]
     flow = arguments.get("auth_type")
     assert told["auth_type"][1:] == [flow or "-", "argument" if flow else "default"]

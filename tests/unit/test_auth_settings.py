@@ -135,7 +135,7 @@ def test_a_reason_to_ask_nobody_counts_whoever_is_here() -> None:
     with pytest.raises(errors.UnauthenticatedError, match=r"here \(the moon is full\)") as caught:
         person.need("the server wants somebody")
 
-    assert caught.value.message.endswith(". What is set:\nauth_type  -  default\n")
+    assert caught.value.message.endswith(".\nWhat is set:\nauth_type  -  default\n")
     assert "interactive=True" not in caught.value.message
 
 
