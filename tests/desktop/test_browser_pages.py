@@ -48,17 +48,18 @@ class Evil:
 
     Attributes:
         brought: What the page told it, as JSON.
-        icons: How many times somebody asked for an icon.
+        icon: Set once somebody has asked for an icon.
     """
 
     def __init__(self, page: str) -> None:
         evil = self
         self.brought: list[Any] = []
-        self.icons = 0
+        self.icon = threading.Event()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                evil.icons += self.path == "/favicon.ico"
+                if self.path == "/favicon.ico":
+                    evil.icon.set()
                 body = page.encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "text/html; charset=utf-8")
@@ -118,10 +119,14 @@ def test_somebody_denies_it(session: Session, person: Person, box: Devbox) -> No
 
 
 def test_a_browser_that_looks_around_first(session: Session, person: Person, box: Devbox) -> None:
+    with Evil("<!doctype html><title>A page</title>") as page:
+        person.open(page.url).is_called("A page")
+        page.icon.wait(20)
+        assert page.icon.is_set(), "this browser asks for icons"
     with calling(session, box, auth_type="Pkce") as program:
         url = program.opened()
         callback = asked(url, "redirect_uri")
-        # As a browser does it: with the page it asks for an icon, opens connections in advance, and comes again.
+        # With each page it asks for an icon, and opens connections in advance.
         for path in ("/", "/favicon.ico", "/callback/and/more"):
             tab = person.open(callback.replace("/callback", path))
             tab.shows("This is where a sign-in ends, and nothing else.")
