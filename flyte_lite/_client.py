@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from requests import Session as HttpSession
     from typing_extensions import Self
 
+    from flyte_lite._auth.store import TokenStore
     from flyte_lite._launch import Deployed, RunContext
     from flyte_lite._launch import rerun as _rerun
     from flyte_lite._launch import with_runcontext as _with_runcontext
@@ -106,7 +107,7 @@ class Client:
         rpc_retries: Optional[int] = None,
         http_proxy_url: Optional[str] = None,
         disable_keyring: Optional[bool] = None,
-        token_store: Any = None,
+        token_store: Union[str, os.PathLike[str], TokenStore, None] = None,
         config: Union[Config, str, os.PathLike[str], None] = None,
         proxies: Union[str, Mapping[str, Optional[str]], None] = None,
         ssl_credentials: Any = None,

@@ -16,6 +16,7 @@ from flyte_lite.errors import ConfigError
 if TYPE_CHECKING:
     from requests import Session
 
+    from flyte_lite._auth.store import TokenStore
     from flyte_lite._rpc.channel import Channel
 
 _Path = Union[str, "os.PathLike[str]"]
@@ -58,7 +59,7 @@ def init(
     local_tracked_strict: bool = False,
     scopes: Optional[Sequence[str]] = None,
     *,
-    token_store: Any = None,
+    token_store: Union[_Path, TokenStore, None] = None,
     audience: Optional[str] = None,
     proxies: Union[str, Mapping[str, Optional[str]], None] = None,
     ssl_credentials: Any = None,

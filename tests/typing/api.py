@@ -74,6 +74,25 @@ def channels() -> None:
         flyte.remote.Run.get("r1")
 
 
+class Vault:
+    """A store of a user's, who need not derive it from anything."""
+
+    def get(self, service: str, name: str) -> Optional[str]:
+        return None
+
+    def set(self, service: str, name: str, value: str) -> None: ...
+
+    def delete(self, service: str, name: str) -> None: ...
+
+
+def token_stores() -> None:
+    store: flyte.TokenStore = Vault()
+    assert_type(Client("h", token_store=store), Client)
+    assert_type(flyte.init(endpoint="h", token_store=Path("tokens")), Client)
+    with flyte.remote.create_channel("h", token_store="keyring") as channel:
+        assert_type(Client(channel=channel), Client)
+
+
 def launching() -> None:
     task = flyte.remote.Task.get("a.b", auto_version="latest")
     assert_type(task, LazyEntity)
