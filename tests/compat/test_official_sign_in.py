@@ -9,8 +9,12 @@ import contextlib
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
+import urllib.error
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,6 +57,9 @@ RUN = """
 run = flyte.run(Task.get("greetings.hello", version="v1"), name="Ada")
 run.wait()
 told = [run.name, run.outputs()[0]]
+"""
+COMMAND = """
+told = main(["{}", "--endpoint", sys.argv[1], *json.loads(sys.argv[2])["words"]])
 """
 DEVICE = {"auth_type": "DeviceFlow"}
 # Ours asks nobody where there is no terminal, unless it is told to.
@@ -149,6 +156,11 @@ def official(tmp_path: Path) -> Side:
 @pytest.fixture
 def ours(tmp_path: Path) -> Side:
     return Side(tmp_path, OURS)
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Side:
+    return Side(tmp_path, "import json, os, sys\nfrom flyte_lite._cli import main\n")
 
 
 def program(box: Devbox) -> dict[str, Any]:
@@ -264,6 +276,37 @@ def test_a_login_of_ours_is_found_by_theirs_and_renewed_for_both(
     assert ours(box, LIST, DEVICE) == []
     assert official(box, LIST, DEVICE) == []
     assert box.issuer.issued() == {DEVICE_CODE: 1, "refresh_token": 2}
+
+
+def test_our_commands_begin_and_end_a_login_of_both(
+    box: Devbox, official: Side, commands: Side, tmp_path: Path
+) -> None:
+    assert signed_in(commands, box, COMMAND.format("login"), {"words": ["--flow", "device"]}) == 0
+    assert official(box, LIST, DEVICE) == []
+    box.issuer.expire_tokens()
+    assert official(box, LIST, DEVICE) == []
+    kept = entry(box, tmp_path)
+
+    assert commands(box, COMMAND.format("logout"), {"words": []}) == 0
+
+    assert list((tmp_path / "keyring").iterdir()) == []
+    # What the other one may still have in its memory is worth nothing.
+    assert not still_good(box, kept["refresh_token"])
+    with official.started(box, LIST, DEVICE):
+        assert wait_for(lambda: bool(box.issuer.waiting()))
+
+
+def still_good(box: Devbox, refresh_token: str) -> bool:
+    """Whether the issuer gives a token for one that refreshes."""
+    form = {"grant_type": "refresh_token", "client_id": box.issuer.public_client_id, "refresh_token": refresh_token}
+    context = ssl.create_default_context(cafile=AUTHORITY)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+    try:
+        with opener.open(f"{box.endpoint}/oauth2/token", urllib.parse.urlencode(form).encode(), timeout=10) as answer:
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError as error:
+        with error:
+            return bool(json.loads(error.read())["error"] != "invalid_grant")
 
 
 def test_what_ours_keeps_in_a_keyring_that_is_too_small_is_enough_for_theirs(
