@@ -137,10 +137,20 @@ def _folders(environ: Mapping[str, str]) -> Iterator[Path]:
     if sys.platform == "win32":
         yield Path(environ.get("TEMP", "."), "flyte_lite")
         return
-    runtime = environ.get("XDG_RUNTIME_DIR", "")
-    if runtime.startswith("/"):
-        yield Path(runtime, "flyte_lite")
-    yield Path(environ.get("TMPDIR") or "/tmp", f"flyte_lite-{os.geteuid()}")  # noqa: S108 - and only if it is ours
+    runtime, temporary = (Path(environ.get(name, "")) for name in ("XDG_RUNTIME_DIR", "TMPDIR"))
+    # After `sudo` it is somebody else's, who would find a folder there that is closed to them.
+    if runtime.is_absolute() and _is_ours(runtime):
+        yield runtime / "flyte_lite"
+    usual = Path("/tmp")  # noqa: S108 - what is made there counts only if it is ours
+    yield (temporary if temporary.is_absolute() else usual) / f"flyte_lite-{os.geteuid()}"
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def _opened(path: Path) -> Optional[int]:
@@ -149,8 +159,7 @@ def _opened(path: Path) -> Optional[int]:
         with contextlib.suppress(FileExistsError):
             path.parent.mkdir(mode=0o700)
         if sys.platform != "win32":
-            folder = path.parent.lstat()
-            if not stat.S_ISDIR(folder.st_mode) or folder.st_uid != os.geteuid() or folder.st_mode & 0o077:
+            if not _is_ours(path.parent) or path.parent.lstat().st_mode & 0o077:
                 return None
         further = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
         return os.open(path, os.O_RDWR | os.O_CREAT | further, 0o600)

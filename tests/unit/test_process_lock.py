@@ -138,7 +138,7 @@ def test_the_file_is_empty_and_nobody_elses(environ: dict[str, str]) -> None:
         assert each.is_dir() or each.stat().st_size == 0
 
 
-@pytest.mark.parametrize("how", ["missing", "open to others", "a link", "a file", "somebody else's", "relative"])
+@pytest.mark.parametrize("how", ["missing", "open to others", "a link", "a file", "somebody else's"])
 def test_a_folder_that_is_not_ours_is_gone_without(
     environ: dict[str, str], tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -146,8 +146,6 @@ def test_a_folder_that_is_not_ours_is_gone_without(
     folder = Path(environ["TMPDIR"], f"flyte_lite-{os.geteuid()}")
     if how == "missing":
         environ["TMPDIR"] = "/nowhere"
-    elif how == "relative":
-        environ["XDG_RUNTIME_DIR"], environ["TMPDIR"] = "run", "/nowhere"
     elif how == "a file":
         folder.touch(0o700)
     elif how == "a link":
@@ -167,6 +165,26 @@ def test_a_folder_that_is_not_ours_is_gone_without(
     assert "there is no folder for locks" in caplog.text
     assert list((tmp_path / "tmp").rglob("*/*")) == []
     assert not (tmp_path / "theirs").exists() or list((tmp_path / "theirs").iterdir()) == []
+
+
+def test_a_folder_that_is_named_from_here_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("run", "tmp"):
+        (tmp_path / name).mkdir()
+
+    # The usual one is taken instead; nobody else has the name.
+    lost = ProcessLock(str(tmp_path), {"XDG_RUNTIME_DIR": "run", "TMPDIR": "tmp"})
+    assert excludes(lost, ProcessLock(str(tmp_path), {}))
+    assert [path.name for path in tmp_path.rglob("*")] in (["run", "tmp"], ["tmp", "run"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_nothing_is_left_in_the_runtime_folder_of_who_called_sudo(environ: dict[str, str]) -> None:
+    runtime = Path(environ["XDG_RUNTIME_DIR"])
+    os.chown(runtime, 12345, -1)
+
+    with ProcessLock("x", environ).held(deadline()):
+        assert list(runtime.iterdir()) == []
 
 
 def test_a_link_in_place_of_the_file_is_not_followed(environ: dict[str, str], tmp_path: Path) -> None:
