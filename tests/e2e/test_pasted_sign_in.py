@@ -283,3 +283,37 @@ def test_a_program_without_a_terminal(stdin: Optional[str], monkeypatch: pytest.
 
     assert terminal_of_ours() is None
     assert threading.current_thread() is threading.main_thread()
+
+
+SIGN_IN = """
+import os, sys
+os.close(os.open(os.ttyname(0), os.O_RDWR))
+from flyte_lite import Client
+from flyte_lite._rpc.method import Method
+from flyte_lite.idl.flyteidl2.project import project_service_pb2
+with Client(sys.argv[1], project="p", domain="d", auth_type="Pkce", token_store="memory", timeout=60.0) as client:
+    get = Method(project_service_pb2, "ProjectService", "GetProject", safe=True)
+    client._session.call(get, project_service_pb2.GetProjectRequest(id="flytesnacks"))
+print("signed in", flush=True)
+"""
+
+
+def test_a_script_on_a_machine_without_a_browser(plain: Issuer, pty: Pty) -> None:
+    """With nothing but what `Client` does by itself."""
+    without = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "CI", "AWS_LAMBDA_FUNCTION_NAME")
+    environ = {name: value for name, value in os.environ.items() if name not in without}
+    pipes: dict[str, Any] = {"stdin": pty.file, "stderr": pty.file, "stdout": subprocess.PIPE, "text": True}
+    argv = [sys.executable, "-c", SIGN_IN, plain.url]
+    if sys.platform == "darwin":
+        pytest.skip("there is a browser on each of these")
+    process = subprocess.Popen(argv, env=environ, start_new_session=True, **pipes)
+    shown, ends = "", time.monotonic() + 30
+    while "press Enter" not in shown and process.poll() is None and time.monotonic() < ends:
+        shown += pty.shows()
+    url = next((word for word in shown.split() if word.startswith(f"{plain.url}/authorize?")), "")
+    assert url, shown
+    pty.type(plain._authorize(Request("GET", "/authorize", {}, dict(parse_qsl(urlsplit(url).query)))) + "\n")
+
+    assert process.communicate(timeout=30)[0] == "signed in\n", pty.shows()
+    assert plain.issued[0] not in pty.shows()
+    assert pty.is_as_before
