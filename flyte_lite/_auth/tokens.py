@@ -231,13 +231,15 @@ class TokenCredentials:
     def refused(self, sent: Mapping[str, str], deadline: Deadline) -> bool:
         """See `Credentials`; fetches another token, unless somebody already has."""
         generation, token = self._state
-        self._wanted = True
         if token is not None:
+            self._wanted = True
             if not _part_of(self._shown(token, deadline), sent):
                 return True
             if self._header.reconsider(deadline):
                 return True
         token = self._needed(generation, deadline)
+        # Not before there is one: where nobody can sign in, other calls may do without.
+        self._wanted = True
         return not _part_of(self._shown(token, deadline), sent)
 
     def _shown(self, token: Token, deadline: Deadline) -> dict[str, str]:

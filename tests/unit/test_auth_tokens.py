@@ -109,6 +109,19 @@ def test_nothing_is_shown_to_a_server_that_does_not_ask() -> None:
     assert bench.fetched == 1
 
 
+def test_one_method_that_wants_somebody_leaves_the_others_alone_where_nobody_can_sign_in() -> None:
+    nobody = errors.UnauthenticatedError("nobody can sign in here", Code.UNAUTHENTICATED, sent=False)
+    bench = Bench(nobody, eager=False)
+    with pytest.raises(errors.UnauthenticatedError):
+        bench.refuse({})
+
+    assert bench.show() == {}
+
+    bench.source.outcomes = [3600.0]
+    assert bench.refuse({}) is True
+    assert bench.show() == {HEADER: "Bearer t2"}
+
+
 @pytest.mark.parametrize(
     ("life", "kept_until", "renewed_at"),
     [(3600.0, 3539.0, 3540.0), (300.0, 269.0, 270.0), (10.0, 8.9, 9.0), (None, 1e9, None)],
