@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from urllib.parse import urlsplit
 
 from flyte_lite._auth.provider import IdentityProvider, shown
 from flyte_lite._auth.tokens import unsent
@@ -33,6 +35,8 @@ _CLIENT: Method[auth_service_pb2.GetPublicClientConfigRequest, auth_service_pb2.
     auth_service_pb2, "AuthMetadataService", "GetPublicClientConfig", safe=True
 )
 _WELL_KNOWN = "/.well-known/oauth-authorization-server"
+# OpenID Connect's, with the same names in it.
+_OPENID = "/.well-known/openid-configuration"
 _NAMED_IN_ANSWERS = "authorization_response_iss_parameter_supported"
 
 
@@ -139,7 +143,12 @@ class Discovery:
     def _metadata(self, deadline: Deadline) -> ClientConfig:
         said = self._asked(_METADATA, auth_service_pb2.GetOAuth2MetadataRequest(), deadline)
         if said is None:
-            found = self._well_known(deadline)
+            origin, prefix = self._channel.origin, self._channel.prefix
+            # As RFC 8414 §3.1 has it, and as a server has it that does not know of the path it is behind.
+            paths = dict.fromkeys((f"{_WELL_KNOWN}{prefix}", f"{prefix}{_WELL_KNOWN}"))
+            found = self._document([f"{origin}{path}" for path in paths], deadline)
+            if found == ClientConfig() and self._known.issuer and not self._known.token_endpoint:
+                return self._of_issuer(self._known.issuer, deadline)
         else:
             found = ClientConfig(
                 token_endpoint=said.token_endpoint,
@@ -161,13 +170,21 @@ class Discovery:
             return found
         if self._known.token_endpoint:
             return ClientConfig()
-        said = f"the issuer {shown(found.issuer)}" if found.issuer else "no issuer"
-        raise EndpointError(
-            f"the server {self._channel.origin} names {said} for signing in, and you name {shown(wanted)}: nothing "
-            "is sent there. Is it the right server?",
-            Code.INTERNAL,
-            sent=False,
-        )
+        raise _another(f"the server {self._channel.origin}", found.issuer, wanted)
+
+    def _of_issuer(self, issuer: str, deadline: Deadline) -> ClientConfig:
+        """What the provider that the caller names says of itself, where the server says nothing of any.
+
+        Raises:
+            EndpointError: It says that it is another one (RFC 8414 §3.3).
+        """
+        parts = urlsplit(issuer)
+        path = parts.path.rstrip("/")
+        base = parts._replace(path="", query="", fragment="").geturl()
+        found = self._document([f"{base}{_WELL_KNOWN}{path}", f"{base}{path}{_OPENID}"], deadline)
+        if found != ClientConfig() and found.issuer != issuer:
+            raise _another(f"the document of {shown(issuer)}", found.issuer, issuer)
+        return found
 
     def _asked(self, method: Method[Any, Any], request: Any, deadline: Deadline) -> Any:
         """The answer; None where the server does not know the method, or the caller knows the answer."""
@@ -179,12 +196,11 @@ class Discovery:
                 return None
             raise unsent(error, f"can't find out how to sign in ({method})") from error.__cause__
 
-    def _well_known(self, deadline: Deadline) -> ClientConfig:
-        origin, prefix = self._channel.origin, self._channel.prefix
-        # As RFC 8414 §3.1 has it, and as a server has it that does not know of the path it is behind.
-        for path in dict.fromkeys((f"{_WELL_KNOWN}{prefix}", f"{prefix}{_WELL_KNOWN}")):
+    def _document(self, places: Sequence[str], deadline: Deadline) -> ClientConfig:
+        """What the first of these has that has such a document; nothing if none has."""
+        for place in places:
             try:
-                answer = self._provider.get(f"{origin}{path}", deadline)
+                answer = self._provider.get(place, deadline)
             except (EndpointError, UnauthenticatedError):
                 continue  # a page, a 404, a 501: it has none there
             # The open-source server writes the names as protobuf does in JSON.
@@ -199,6 +215,15 @@ class Discovery:
                 token_methods=tuple(map(str, methods)) if isinstance(methods, list) else (),
             )
         return ClientConfig()
+
+
+def _another(who: str, issuer: str, wanted: str) -> EndpointError:
+    said = f"the issuer {shown(issuer)}" if issuer else "no issuer"
+    return EndpointError(
+        f"{who} names {said} for signing in, and you name {shown(wanted)}: nothing is sent there. Is it the right one?",
+        Code.INTERNAL,
+        sent=False,
+    )
 
 
 def takes_token(name: str) -> bool:

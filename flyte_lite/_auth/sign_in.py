@@ -256,7 +256,7 @@ class SignIn(NamedTuple):
             ConfigError: It is none, or one that secrets must not go to.
         """
         hosts = []
-        for name in ("token_endpoint", "authorization_endpoint", "device_authorization_endpoint"):
+        for name in ("token_endpoint", "authorization_endpoint", "device_authorization_endpoint", "issuer"):
             url = getattr(self.known, name)
             if not url:
                 continue

@@ -120,6 +120,38 @@ def test_a_caller_who_knows_provider_and_endpoint_needs_no_word_of_the_server() 
     assert found.authorization_endpoint == found.device_authorization_endpoint == ""
 
 
+OWN = ClientConfig(issuer="https://idp.example/realms/data")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "https://idp.example/.well-known/oauth-authorization-server/realms/data",
+        "https://idp.example/realms/data/.well-known/openid-configuration",
+    ],
+    ids=["RFC 8414", "OpenID"],
+)
+def test_a_provider_that_the_caller_names_says_the_rest_where_the_server_says_nothing(place: str) -> None:
+    bench = Bench(NOT_THERE, message(CLIENT), OWN)
+    bench.web.on(place, {**DOCUMENT, "issuer": OWN.issuer})
+
+    assert bench.find() == FOUND._replace(issuer=OWN.issuer)
+
+
+@pytest.mark.parametrize("issuer", ["https://idp.example/realms/data/", "https://idp.example", ""])
+def test_a_document_that_is_not_the_providers_own_is_not_believed(issuer: str) -> None:
+    bench = Bench(NOT_THERE, message(CLIENT), OWN)
+    bench.web.on("https://idp.example/realms/data/.well-known/openid-configuration", {**DOCUMENT, "issuer": issuer})
+
+    with pytest.raises(errors.EndpointError, match=r"the document of https://idp\.example/realms/data names"):
+        bench.find()
+
+
+def test_a_provider_that_the_caller_names_and_that_says_nothing() -> None:
+    with pytest.raises(errors.UnauthenticatedError, match="does not say where its tokens come from"):
+        Bench(NOT_THERE, message(CLIENT), OWN).find()
+
+
 DOCUMENT = {
     "issuer": "https://idp.example",
     "token_endpoint": "https://idp.example/token",
