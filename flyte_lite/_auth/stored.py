@@ -54,12 +54,6 @@ class Stored:
         raise TypeError("what signs in is not pickled")
 
     @property
-    def where(self) -> str:
-        """What keeps them, for people."""
-        said = getattr(self._store, "where", None)
-        return said if isinstance(said, str) else f"a {type(self._store).__name__}"
-
-    @property
     def trouble(self) -> str:
         """Why its store keeps nothing; "" if nothing is known against it."""
         said = getattr(self._store, "trouble", "")
