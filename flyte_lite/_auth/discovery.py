@@ -178,10 +178,7 @@ class Discovery:
         Raises:
             EndpointError: It says that it is another one (RFC 8414 §3.3).
         """
-        parts = urlsplit(issuer)
-        path = parts.path.rstrip("/")
-        base = parts._replace(path="", query="", fragment="").geturl()
-        found = self._document([f"{base}{_WELL_KNOWN}{path}", f"{base}{path}{_OPENID}"], deadline)
+        found = self._document(documents(issuer), deadline)
         if found != ClientConfig() and found.issuer != issuer:
             raise _another(f"the document of {shown(issuer)}", found.issuer, issuer)
         return found
@@ -215,6 +212,14 @@ class Discovery:
                 token_methods=tuple(map(str, methods)) if isinstance(methods, list) else (),
             )
         return ClientConfig()
+
+
+def documents(issuer: str) -> list[str]:
+    """Where a provider has what it says of itself: by RFC 8414 §3.1, or by OpenID Connect Discovery §4."""
+    parts = urlsplit(issuer)
+    path = parts.path.rstrip("/")
+    base = parts._replace(path="", query="", fragment="").geturl()
+    return [f"{base}{_WELL_KNOWN}{path}", f"{base}{path}{_OPENID}"]
 
 
 def _another(who: str, issuer: str, wanted: str) -> EndpointError:

@@ -6,13 +6,11 @@ from typing import Optional
 from urllib.parse import urlsplit
 
 from flyte_lite._auth.client_credentials import ClientProof
-from flyte_lite._auth.discovery import ClientConfig, Discovery
+from flyte_lite._auth.discovery import ClientConfig, Discovery, documents
 from flyte_lite._auth.provider import IdentityProvider, ProviderAnswer
 from flyte_lite._auth.tokens import Token
 from flyte_lite._clock import Deadline
 from flyte_lite.errors import EndpointError, FlyteLiteError, UnauthenticatedError
-
-_DOCUMENTS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 
 
 def revoke(
@@ -61,7 +59,8 @@ def _revoked(
 
 def _endpoint(provider: IdentityProvider, config: ClientConfig, deadline: Deadline) -> str:
     """Where it listens; "" if it does not say."""
-    for url in _documents(config):
+    parts = urlsplit(config.token_endpoint)
+    for url in documents(config.issuer or f"{parts.scheme}://{parts.netloc}"):
         answer = _document(provider, url, deadline)
         # Of another provider's document nothing counts: it could name its own place, and be sent the tokens.
         if answer is not None and _either(answer, "token_endpoint", "tokenEndpoint") == config.token_endpoint:
@@ -69,15 +68,6 @@ def _endpoint(provider: IdentityProvider, config: ClientConfig, deadline: Deadli
             if found:
                 return found
     return ""
-
-
-def _documents(config: ClientConfig) -> list[str]:
-    """Where RFC 8414 §3.1 and OpenID Connect Discovery §4 have the document."""
-    issuer = config.issuer or config.token_endpoint
-    parts = urlsplit(issuer)
-    root = f"{parts.scheme}://{parts.netloc}"
-    path = parts.path.rstrip("/") if config.issuer else ""
-    return list(dict.fromkeys([*(f"{root}{name}{path}" for name in _DOCUMENTS), f"{root}{path}{_DOCUMENTS[1]}"]))
 
 
 def _document(provider: IdentityProvider, url: str, deadline: Deadline) -> Optional[ProviderAnswer]:
