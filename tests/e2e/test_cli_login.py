@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from caller import Place
 from caller import calling as calling_at
+from issuer import CERTIFICATES
 
 from flyte_lite import Client, errors
 from flyte_lite._cli import main
@@ -384,3 +385,32 @@ def test_the_doctor_names_the_login(box: Devbox, folder: Path, capsys: pytest.Ca
     steps = {step["step"]: step for step in json.loads(capsys.readouterr().out)["steps"]}
     assert f"then the login in the folder {folder}, good for" in steps["sign-in"]["text"]
     assert steps["read"]["verdict"] == "ok"
+
+
+def test_a_login_by_https_with_what_a_file_says(
+    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("yaml", reason="files need PyYAML, which is not here")
+    with Devbox(auth=True, certificate=CERTIFICATES / "server.pem") as box:
+        box.issuer.device_interval = 0.05
+        (tmp_path / "flyte.yaml").write_text(
+            f"admin:\n  endpoint: {box.endpoint}\n  authType: DeviceFlow\n"
+            f"  caCertFilePath: {CERTIFICATES / 'authority.pem'}\n",
+            encoding="utf-8",
+        )
+        with typing_in(box):
+            assert main(["login", "--config", "flyte.yaml", "--timeout", "20"]) == 0
+        assert f"signed in to {box.endpoint}: Ada Lovelace" in capsys.readouterr().out
+
+        assert main(["whoami", "--json", "--config", "flyte.yaml"]) == 0
+
+        found = json.loads(capsys.readouterr().out)
+        assert found["endpoint"]["source"] == "flyte.yaml:2 (admin.endpoint)"
+        assert found["sign_in"] == {"value": "DeviceFlow", "source": "flyte.yaml:3 (admin.authType)"}
+        # Whose flow is named shows what is kept from the first call on: nobody was refused anything.
+        with Client.from_config("flyte.yaml", project="flytesnacks", domain="development") as client:
+            box.calls.clear()
+            assert list(client.runs.listall()) == []
+        assert [call.code for call in box.calls if call.rpc == "RunService/ListRuns"] == [None]
+        assert main(["logout", "--config", "flyte.yaml"]) == 0
+        assert entries(folder) == []
