@@ -56,6 +56,7 @@ SAID = {
         "succeeded for a person, too",
         "nobody else is let in: UnauthenticatedError",
     ],
+    "share_tokens.py": ["tokens for three processes: 1\nafter their time: 2"],
     "launch_once.py": ["was made now", "was there already"],
     "list_runs.py": [
         "failed: {'day': 3} there is no day 3",
