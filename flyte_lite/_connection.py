@@ -32,8 +32,7 @@ _OF_SIGN_IN = (
     "auth_client_config",
 )
 _ASKING = (None, "Pkce", "DeviceFlow")
-# What an error about it shows of the settings.
-_EXPLAINED = (
+EXPLAINED = (
     "endpoint",
     "auth_type",
     "command",
@@ -43,6 +42,7 @@ _EXPLAINED = (
     "token_store",
     "headless",
 )
+"""What an error that nobody can sign in shows of the settings."""
 
 
 def channel_of(config: Config, server: Endpoint, transport: Optional[Transport] = None) -> Channel:
@@ -180,7 +180,7 @@ def sign_in_of(config: Config) -> SignIn:
         interactive=None if config.headless is None else not config.headless,
         token_store=config.token_store,
         disable_keyring=config.disable_keyring,
-        settings=lambda: config.explain(*_EXPLAINED),
+        settings=lambda: config.explain(*EXPLAINED),
     )
     try:
         signing.kind()

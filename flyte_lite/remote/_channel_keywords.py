@@ -11,6 +11,7 @@ from flyte_lite._auth.sign_in import SignIn, client_config
 from flyte_lite._auth.store import TokenStore
 from flyte_lite._auth.tokens import Moment, Token
 from flyte_lite._clock import SYSTEM_CLOCK
+from flyte_lite._connection import EXPLAINED
 from flyte_lite._rpc.call import Interceptor
 from flyte_lite.config import Config
 from flyte_lite.config._api_key import ApiKey
@@ -150,7 +151,23 @@ def sign_in(
         proxy_seconds=float(seconds),
         token_store=config.token_store,
         disable_keyring=config.disable_keyring,
+        settings=lambda: _explained(given, config),
     )
+
+
+def _explained(given: Mapping[str, Any], config: Config) -> str:
+    """What is set of signing in: only keywords say who calls."""
+    interactive = given.get("interactive")
+    said = {
+        "auth_type": given.get("auth_type"),
+        "command": given.get("command"),
+        "client_id": given.get("client_id"),
+        "client_credentials_secret": one_of(given, "client_secret", "client_credentials_secret"),
+        "headless": None if interactive is None else not interactive,
+    }
+    unsaid: dict[str, Any] = {name: config._field_defaults[name] for name in said}
+    bare = config._replace(**unsaid, sources={**config.sources, **dict.fromkeys(said, "default")})
+    return bare.given(said).explain(*EXPLAINED)
 
 
 def _first(credentials: Any) -> Optional[Token]:

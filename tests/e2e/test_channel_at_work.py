@@ -155,9 +155,14 @@ def test_nobody_is_asked_where_nobody_can_answer(
     issuer: Issuer, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, "true")
+    # No variable says who calls through a channel.
+    monkeypatch.setenv("FLYTE_AUTH_TYPE", "Passthrough")
     refused = pytest.raises(errors.UnauthenticatedError, match=r"nobody can sign in here .*FLYTE_API_KEY")
-    with create_channel(issuer.url, ca_cert_file_path=AUTHORITY) as channel, refused as caught:
+    with create_channel(issuer.url, ca_cert_file_path=AUTHORITY, client_id="me") as channel, refused as caught:
         get_project(channel)
+    rows = {line.split()[0]: line.split()[1:] for line in str(caught.value).splitlines()[2:-1]}
+    assert rows["endpoint"] == [issuer.url, "argument"]
+    assert (rows["client_id"], rows["auth_type"]) == (["me", "argument"], ["-", "default"])
     assert not issuer.to("/token")
     assert isinstance(caught.value.__context__, errors.UnauthenticatedError), "what the server said"
 
