@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from devbox_issuer import Front
+from devbox_issuer import DEVICE_GRANT, Front
 
 from flyte_lite.devbox.guard import TokenRefused
 from flyte_lite.devbox.issuer.issuer import Issuer
@@ -97,6 +97,14 @@ def test_all_tokens_may_be_let_expire_or_be_revoked(front: Front) -> None:
     assert front.exchange(code).error == "invalid_grant"
 
 
+def test_a_device_code_that_was_allowed_goes_with_the_rest(front: Front) -> None:
+    device = front.post("device_authorization", client_id=front.issuer.public_client_id).fields
+    front.issuer.allow(device["user_code"], as_user="ada")
+    front.issuer.revoke_all()
+
+    assert front.by_people(DEVICE_GRANT, device_code=device["device_code"]).error == "invalid_grant"
+
+
 # Taking back and telling: RFC 7009, RFC 7662.
 
 
@@ -173,6 +181,43 @@ def test_what_is_long_over_is_forgotten(front: Front) -> None:
         assert front.state.database.one(f"SELECT COUNT(*) FROM {table}") == (1,), table
     assert front.state.database.one("SELECT COUNT(*) FROM device_code") == (0,)
     assert front.good(kept["access_token"])
+
+
+class Cut(Sequence[User]):
+    """Users that can't be looked up: a request ends there, as if the devbox had been killed."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, at: Any) -> Any:
+        raise InterruptedError
+
+
+def test_what_was_begun_and_not_ended_has_used_up_nothing(front: Front) -> None:
+    token, code = front.signed_in()["refresh_token"], front.code()
+    front.issuer.users = Cut()
+    for half in (lambda: front.refresh(token), lambda: front.exchange(code), lambda: front.issuer.token("ada")):
+        before = list(front.state.database._connection.iterdump())
+        with pytest.raises(InterruptedError):
+            half()
+        assert list(front.state.database._connection.iterdump()) == before
+    front.issuer.defaults()
+
+    assert front.refresh(token).status == front.exchange(code).status == 200
+
+
+def test_what_is_over_is_looked_for_now_and_then(front: Front) -> None:
+    said: list[str] = []
+    front.state.database._connection.set_trace_callback(said.append)
+
+    def looks(seconds: float) -> int:
+        said.clear()
+        front.clock.now += seconds
+        front.token("client_credentials", front.basic)
+        return sum(each.startswith("DELETE FROM sign_in") for each in said)
+
+    assert [looks(seconds) for seconds in (0, 0, 599, 1, 0)] == [1, 0, 0, 1, 0]
+    assert [looks(seconds) for seconds in (-1, 0)] == [1, 0], "also if the clock was turned back"
 
 
 def test_a_second_issuer_on_the_state_goes_on(front: Front) -> None:

@@ -10,10 +10,9 @@ import hashlib
 import hmac
 import re
 import secrets
-import threading
 from collections import Counter, deque
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
 
 from flyte_lite.devbox.guard import TokenRefused
 from flyte_lite.devbox.issuer.access_tokens import AccessTokens
@@ -26,8 +25,9 @@ from flyte_lite.devbox.state.sign_ins import Code, Refresh, SignIn
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}").fullmatch
 _MOST_REQUESTS = 10_000
-# Microseconds for which what is over is still known, so that it is told from what never was.
-_REMEMBERED = 24 * 3600 * 1_000_000
+# Microseconds for which what is over is still known, so that it is told from what never was, and between looks for
+# what is not: each look goes through all that there is.
+_REMEMBERED, _BETWEEN_LOOKS = 24 * 3600 * 1_000_000, 600 * 1_000_000
 
 
 class TokenRequest(NamedTuple):
@@ -66,7 +66,7 @@ class Grants:
         self._terms = terms
         self._tokens = tokens
         self._devices = devices
-        self._lock = threading.Lock()
+        self._looked = 0
 
     def issued(self) -> Counter[str]:
         """How many tokens were given for each `grant_type`."""
@@ -80,21 +80,37 @@ class Grants:
         """
         grant = form.get("grant_type", "")
         asked = {CLIENT: self._of_client, CODE: self._of_code, REFRESH: self._of_refresh, DEVICE: self._of_device}
+        given: Union[tuple[SignIn, dict[str, Any]], Refused]
         try:
             if grant not in asked:
                 raise Refused("unsupported_grant_type" if grant else "invalid_request", "no grant_type that is known")
             if grant not in client.grants:
                 raise Refused("unauthorized_client", "not for this client")
             check_audience(form)
-            with self._lock:
-                # One after the other, so that a code or a token is used by one of them.
-                self._kept.forget(self._state.now() - _REMEMBERED)
-                sign_in, answer = asked[grant](client, form)
+            with self._state.database.transaction():
+                # One after the other, so that a code or a token is used by one of them; and whole, so that nobody's
+                # token is used up for nothing by a devbox that is killed, or cleared, at this moment.
+                self._forget()
+                try:
+                    given = asked[grant](client, form)
+                except Refused as why:
+                    # No end of the transaction: what it has revoked stays so.
+                    given = why
+            if isinstance(given, Refused):
+                raise given
+            sign_in, answer = given
         except Refused as refused:
             self.requests.append(TokenRequest(grant, client.id, "", refused.error))
             raise
         self.requests.append(TokenRequest(grant, client.id, sign_in.subject, ""))
         return answer
+
+    def _forget(self) -> None:
+        now = self._state.now()
+        # Before it, if a test has turned the clock back.
+        if not 0 <= now - self._looked < _BETWEEN_LOOKS:
+            self._looked = now
+            self._kept.forget(now - _REMEMBERED)
 
     def _of_client(self, client: OAuthClient, form: Mapping[str, str]) -> tuple[SignIn, dict[str, Any]]:
         # No refresh token: whoever has the secret needs none (RFC 6749, 4.4.3).
@@ -122,6 +138,8 @@ class Grants:
 
     def _of_device(self, client: OAuthClient, form: Mapping[str, str]) -> tuple[SignIn, dict[str, Any]]:
         sign_in = self._kept.get(self._devices.used(client, form.get("device_code", "")))
+        if sign_in.revoked:
+            raise Refused("invalid_grant", "the sign-in was revoked")
         return sign_in, self._answer(sign_in, sign_in.scope)
 
     def _of_refresh(self, client: OAuthClient, form: Mapping[str, str]) -> tuple[SignIn, dict[str, Any]]:
@@ -172,16 +190,17 @@ class Grants:
             Refused: It is another client's.
         """
         token = _needed(form, "token")
-        refresh, access = self._kept.refresh(hashed(token)), self._claims(token)
-        number = refresh.sign_in if refresh is not None else access.get("sign_in")
-        if number is None:
-            return
-        if self._kept.get(number).client != client.id:
-            raise Refused("invalid_grant", "the token is not this client's")
-        if refresh is not None:
-            self._kept.revoke(number)
-        else:
-            self._kept.revoke_access(access["jti"])
+        with self._state.database.transaction():
+            refresh, access = self._kept.refresh(hashed(token)), self._claims(token)
+            number = refresh.sign_in if refresh is not None else access.get("sign_in")
+            if number is None:
+                return
+            if self._kept.get(number).client != client.id:
+                raise Refused("invalid_grant", "the token is not this client's")
+            if refresh is not None:
+                self._kept.revoke(number)
+            else:
+                self._kept.revoke_access(access["jti"])
 
     def introspect(self, form: Mapping[str, str]) -> dict[str, Any]:
         """What there is to say of a token: if it is not good, only that."""
@@ -190,10 +209,11 @@ class Grants:
         if claims:
             told = {name: value for name, value in claims.items() if name != "sign_in"}
             return {"active": True, "token_type": "Bearer", "username": told["sub"], **told}
-        refresh, now = self._kept.refresh(hashed(token)), self._state.now()
-        if refresh is None or refresh.expires_at <= now or refresh.used_at is not None:
-            return {"active": False}
-        sign_in = self._kept.get(refresh.sign_in)
+        with self._state.database.transaction():
+            refresh, now = self._kept.refresh(hashed(token)), self._state.now()
+            if refresh is None or refresh.expires_at <= now or refresh.used_at is not None:
+                return {"active": False}
+            sign_in = self._kept.get(refresh.sign_in)
         if sign_in.revoked:
             return {"active": False}
         until = refresh.expires_at // 1_000_000

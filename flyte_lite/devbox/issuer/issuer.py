@@ -120,9 +120,11 @@ class Issuer(Terms):
         """
         client = self.client_id if user is None else self.public_client_id
         scope = " ".join(SCOPES)
-        sign_in = self._state.sign_ins.get(self._state.sign_ins.begin(client, user or client, scope, _BY_HAND))
         life = self.token_seconds if seconds is None else seconds
-        return self._grants.access_token(sign_in, scope, life, audience)
+        # Whole: a sign-in without any token may be forgotten at any moment.
+        with self._state.database.transaction():
+            sign_in = self._state.sign_ins.get(self._state.sign_ins.begin(client, user or client, scope, _BY_HAND))
+            return self._grants.access_token(sign_in, scope, life, audience)
 
     def waiting(self) -> list[str]:
         """The device codes that wait for a person, as a person types them in, oldest first."""
