@@ -201,8 +201,7 @@ def test_a_refresh_token_that_somebody_else_used_signs_both_out(
     assert len(browser.urls) == 2
     assert provider.granted == {"authorization_code": 2, "refresh_token": 1}
     assert provider.refused == [["refresh_token", "invalid_grant", "refresh token already used"]]
-    thief = pytest.raises(urllib.error.HTTPError)
-    with thief:
+    with pytest.raises(urllib.error.HTTPError) as thief:
         ask_for_token(
             provider,
             client_id=PEOPLE,
@@ -211,6 +210,7 @@ def test_a_refresh_token_that_somebody_else_used_signs_both_out(
             refresh_token=taken["refresh_token"],
             scope="",
         )
+    thief.value.close()
 
 
 def test_a_sign_in_that_was_ended_elsewhere_begins_anew(
