@@ -14,6 +14,7 @@ from issuer import CERTIFICATES, CLIENT_ID, CLIENT_SECRET, Issuer
 import flyte_lite
 from flyte_lite import Client, _session, errors
 from flyte_lite._rpc.method import Method
+from flyte_lite.devbox import Devbox
 from flyte_lite.idl.flyteidl2.project import project_service_pb2
 from flyte_lite.remote import auth_metadata
 
@@ -173,6 +174,21 @@ def test_nobody_is_asked_where_nobody_can_answer(arguments: Any, issuer: Issuer)
     # It was asked without a token first, and the flow that is named waited for its refusal.
     assert "authorization" not in issuer.requests[0].headers
     assert issuer.to("/token") == issuer.to("/device") == []
+
+
+@pytest.mark.parametrize("variables", [{}, {"FLYTE_AUTH_TYPE": "Pkce"}], ids=["nothing set", "as flytectl has it"])
+def test_a_server_of_this_machine_that_wants_nobody_loads_nothing_of_signing_in(
+    variables: dict[str, str], box: Devbox, run_script: Callable[..., str]
+) -> None:
+    code = """
+import sys
+from flyte_lite import Client
+with Client(sys.argv[1], project="flytesnacks", domain="development") as client:
+    list(client.runs.listall(limit=1))
+print(*[name for name in sys.modules if name.startswith(("flyte_lite._auth", "keyring"))])
+"""
+
+    assert run_script(code, box.endpoint, **variables) == "\n"
 
 
 def test_two_organizations_sign_in_each_as_itself() -> None:
