@@ -414,3 +414,36 @@ def test_a_login_by_https_with_what_a_file_says(
         assert [call.code for call in box.calls if call.rpc == "RunService/ListRuns"] == [None]
         assert main(["logout", "--config", "flyte.yaml"]) == 0
         assert entries(folder) == []
+
+
+def test_a_login_is_in_the_keyring_unless_somebody_says_otherwise(tmp_path: Path) -> None:
+    """Under the official names, and nothing of older ones is left."""
+    pytest.importorskip("keyring", reason="this is about one that is there")
+    file = tmp_path / "keyring.json"
+    with Devbox(auth=True, certificate=CERTIFICATES / "server.pem") as box:
+        box.issuer.device_interval = 0.05
+        place = box.endpoint.partition("://")[2]
+        older = {f"{place}|access_token": "old", f"{place}|refresh_token": "old", "elsewhere|tokens": "{}"}
+        file.write_text(json.dumps(older), encoding="utf-8")
+
+        def at_home(*words: str) -> subprocess.CompletedProcess[str]:
+            return run(
+                *words,
+                "--endpoint",
+                box.endpoint,
+                FLYTE_LITE_TOKEN_STORE="",
+                FLYTE_ADMIN_CACERTFILEPATH=str(CERTIFICATES / "authority.pem"),
+                PYTHON_KEYRING_BACKEND="keyrings.InFile",
+                KEYRINGS_FILE=str(file),
+            )
+
+        with typing_in(box):
+            done = at_home("login", "--flow", "device")
+
+        assert done.returncode == 0, done.stderr
+        assert "kept in the keyring; flyte-lite logout forgets it" in done.stdout
+        entry = json.loads(json.loads(file.read_text(encoding="utf-8"))[f"{place}|tokens"])
+        assert {"access_token", "refresh_token"} < set(entry)
+        assert "token     in the keyring; good for " in at_home("whoami").stdout
+        assert at_home("logout").returncode == 0
+        assert json.loads(file.read_text(encoding="utf-8")) == {"elsewhere|tokens": "{}"}
