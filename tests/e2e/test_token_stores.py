@@ -146,8 +146,11 @@ def test_a_keyring_that_can_not_be_used_costs_two_seconds_and_a_line(issuer: Iss
     assert (outcome.attempts, sign_ins(issuer)) == (1, 1)
     assert outcome.loaded
     assert outcome.seconds >= SECONDS or name != "Hanging"
-    assert outcome.seconds < SECONDS + 3.0, "and not for each of its questions"
-    assert outcome.ending < 2.0, "what hangs does not hold up the end"
+    asked = ring.with_name("ring.asked")
+    assert not asked.exists() or asked.read_text() == "asked\n", "it is asked once"
+    # Of 600 that it would hang for; the rest is what a busy machine takes.
+    assert outcome.seconds < SECONDS + 15.0
+    assert outcome.ending < 15.0, "what hangs does not hold up the end"
     said = [line for line in outcome.said.splitlines() if "keyring" in line and "flyte_lite" in line]
     assert [line.split(":")[0] for line in said] == ["DEBUG"], "one line, whatever is tried"
     assert "WARNING" not in outcome.said
@@ -193,7 +196,7 @@ def test_keyring_is_not_loaded_where_it_is_not_used(
     outcome = one_call(issuer, {**backend("Hanging"), **environ}, **given)
 
     assert (outcome.attempts, outcome.loaded) == (1, False)
-    assert outcome.seconds < SECONDS
+    assert not ring.with_name("ring.asked").exists()
 
 
 def test_keyring_is_not_loaded_for_a_server_that_wants_nobody(issuer: Issuer, ring: Path) -> None:
