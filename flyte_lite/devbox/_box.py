@@ -105,6 +105,7 @@ class Devbox:
 
     Raises:
         DevboxStateError: The folder can't be used, or another devbox has it.
+        TypeError: `auth` is something else.
         ValueError: `workers` is less than 1, `auth_header` is none, or the certificate and its key can't be used.
     """
 
@@ -123,6 +124,8 @@ class Devbox:
         if workers is not None and workers < 1:
             raise ValueError(f"workers must be 1 or more, not {workers}")
         checked_header(auth_header)
+        if not (isinstance(auth, bool) or hasattr(auth, "identity")):
+            raise TypeError(f"auth must be True, False or an ExternalIssuer, not {type(auth).__name__}")
         self._tls = server_context(certificate, private_key)
         self.clock = DevboxClock()
         self.defects = Defects()

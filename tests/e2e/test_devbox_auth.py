@@ -345,6 +345,13 @@ def test_a_header_that_is_none(tmp_path: Path, name: str) -> None:
     Devbox(state=tmp_path).close()
 
 
+@pytest.mark.parametrize("auth", [None, "https://login.example.com", 1])
+def test_what_can_not_say_whose_tokens_are_taken(tmp_path: Path, auth: Any) -> None:
+    with pytest.raises(TypeError, match="auth must be True, False or an ExternalIssuer, not"):
+        Devbox(state=tmp_path, auth=auth)
+    Devbox(state=tmp_path).close()
+
+
 def test_a_devbox_without_it_has_no_issuer() -> None:
     with Devbox() as box, pytest.raises(RuntimeError, match="auth=True"):
         box.issuer  # noqa: B018 - that is what fails

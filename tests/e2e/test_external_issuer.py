@@ -203,6 +203,28 @@ def test_a_provider_that_is_not_there() -> None:
             trusted.metadata("")
 
 
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "login..example"], ids=["long", "empty"])
+def test_a_provider_whose_name_is_none(host: str) -> None:
+    trusted = ExternalIssuer(f"https://{host}", client_id="c", client_secret="s", audience="a")
+    with pytest.raises(errors.UnavailableError, match="can't be asked: Unicode"):
+        trusted.identity(TOKEN)
+
+
+def test_an_address_that_can_not_be_asked_for(plain: Provider) -> None:
+    plain.documents[RFC_8414] = 200, plain.document(introspection_endpoint=f"{plain.issuer.url}/\u00e9")
+    with pytest.raises(errors.UnavailableError, match="can't be asked: Unicode"):
+        plain.trusted().identity(TOKEN)
+
+
+@pytest.mark.parametrize("ends", [10**400, float("inf")], ids=["digits", "infinity"])
+def test_a_token_that_is_over_when_no_clock_is_there_any_more(plain: Provider, ends: float) -> None:
+    plain.says = 200, {**GOOD, "exp": ends}
+    trusted = plain.trusted(remembered=60.0)
+
+    assert [trusted.identity(TOKEN)["sub"] for _ in range(2)] == ["ada"] * 2
+    assert len(plain.asked()) == 1
+
+
 def test_a_provider_that_nobody_vouches_for() -> None:
     with Issuer(secure=True) as issuer:
         trusted = Provider(issuer).trusted(ca_file=None)
@@ -269,8 +291,11 @@ def test_where_its_document_may_be(plain: Provider, path: str, at: str) -> None:
     ],
     ids=["none", "down", "another's", "nobody's"],
 )
-def test_a_document_that_is_none(plain: Provider, document: tuple[int, Any], code: Code, said: str) -> None:
-    plain.documents = {RFC_8414: document, OPENID: document}
+@pytest.mark.parametrize("at", [(RFC_8414, OPENID), (RFC_8414,), (OPENID,)], ids=["everywhere", "first", "last"])
+def test_a_document_that_is_none(
+    plain: Provider, document: tuple[int, Any], code: Code, said: str, at: tuple[str, ...]
+) -> None:
+    plain.documents = dict.fromkeys(at, document)
     trusted = plain.trusted()
 
     asking: list[Callable[[], object]] = [lambda: trusted.metadata(""), lambda: trusted.identity(TOKEN)]
@@ -301,7 +326,8 @@ def test_no_secret_goes_to_where_it_could_be_read(plain: Provider, endpoint: Opt
     [
         ({"url": "http://login.example.com"}, "plain http"),
         ({"url": "login.example.com"}, "not the address of an identity provider"),
-        ({"url": "https://me:pw@login.example.com"}, "not the address of an identity provider"),
+        ({"url": "https://me:planted@login.example.com"}, "leave out what is before @"),
+        ({"url": "https://[me:planted@login.example.com"}, "leave out what is before @"),
         ({"url": "https://login.example.com:x"}, "Port"),
         ({"client_id": ""}, "must say something"),
         ({"client_secret": ""}, "must say something"),
@@ -310,8 +336,9 @@ def test_no_secret_goes_to_where_it_could_be_read(plain: Provider, endpoint: Opt
 )
 def test_settings_that_are_none(settings: dict[str, str], said: str) -> None:
     given = {"url": "https://login.example.com", "client_id": "c", "client_secret": "s", "audience": "a", **settings}
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=said) as caught:
         ExternalIssuer(given.pop("url"), **given)  # type: ignore[arg-type]
+    assert "planted" not in str(caught.value)
 
 
 def test_nothing_secret_is_told(plain: Provider, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import ipaddress
 import json
+import math
 import socket
 import ssl
 import threading
@@ -124,7 +125,7 @@ class ExternalIssuer:
             return known.claims
         said = self._introspected(token)
         claims = self._claims(said)
-        left = said["exp"] - self._clock.time() if isinstance(said.get("exp"), (int, float)) else self._remembered
+        left = _end(said) - self._clock.time()
         with self._lock:
             if len(self._good) >= _MOST_TOKENS:
                 self._good.clear()
@@ -163,8 +164,7 @@ class ExternalIssuer:
         """Whose a token is, by the answer of RFC 7662 §2.2."""
         if said.get("active") is not True:
             raise TokenRefused("the identity provider knows it not, or not any more")
-        ends = said.get("exp")
-        if isinstance(ends, (int, float)) and ends <= self._clock.time():
+        if _end(said) <= self._clock.time():
             raise TokenRefused("it has expired")
         # A refresh token is active too.
         if str(said.get("token_type", "Bearer")).lower() != "bearer":
@@ -203,10 +203,12 @@ class ExternalIssuer:
         kept, now = self._document, self._clock.monotonic()
         if kept is not None and now < kept[0]:
             return kept[1]
-        status = 0
+        worst = 0
         for where in _well_known(self.url):
             status, said = self._asked("GET", where)
             if status != 200 or said is None:
+                # Of all the answers, that which says that it may be there later.
+                worst = max(worst, status)
                 continue
             # RFC 8414 §3.3: anybody else's document is not to be used.
             if said.get("issuer") != self.url:
@@ -214,8 +216,8 @@ class ExternalIssuer:
             self._document = now + _DOCUMENT_SECONDS, said
             return said
         raise refusal(
-            Code.UNAVAILABLE if status >= 500 else Code.INTERNAL,
-            f"the identity provider {self.url} has no document that says how to sign in: HTTP {status}",
+            Code.UNAVAILABLE if worst >= 500 else Code.INTERNAL,
+            f"the identity provider {self.url} has no document that says how to sign in: HTTP {worst}",
         )
 
     def _asked(
@@ -239,12 +241,22 @@ class ExternalIssuer:
             connection.request(method, target, body, {"Accept": "application/json", **(headers or {})})
             answer = connection.getresponse()
             read = answer.read(_MOST + 1)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
+            # The last is a host, or a path, that can't be written in a request.
             why = f"no answer in {self._timeout:g} s" if isinstance(error, socket.timeout) else type(error).__name__
             raise refusal(Code.UNAVAILABLE, f"the identity provider {self.url} can't be asked: {why}") from error
         finally:
             connection.close()
         return answer.status, _object(read)
+
+
+def _end(said: Mapping[str, Any]) -> float:
+    """When a token is over, in seconds since 1970; far away if nobody says, or with more digits than a clock has."""
+    ends = said.get("exp")
+    try:
+        return float(ends) if isinstance(ends, (int, float)) else math.inf
+    except OverflowError:
+        return math.inf
 
 
 class _Good(NamedTuple):
@@ -258,9 +270,12 @@ def _place(url: str) -> SplitResult:
     Raises:
         ValueError: It is none.
     """
+    if "@" in url.partition("//")[2].partition("/")[0]:
+        # Not shown: what is before it is a password, most likely.
+        raise ValueError("an address with a user in it is not that of an identity provider; leave out what is before @")
     parts = urlsplit(url)
     host, _ = parts.hostname, parts.port
-    if not host or parts.scheme not in ("http", "https") or "@" in parts.netloc or parts.fragment:
+    if not host or parts.scheme not in ("http", "https") or parts.fragment:
         raise ValueError(f"{url[:80]!r} is not the address of an identity provider, such as https://login.example.com")
     if parts.scheme == "http" and not _is_loopback(host):
         raise ValueError(f"{url[:80]!r} is plain http, where secrets would be readable; give the address by https")
