@@ -6,7 +6,9 @@ import base64
 import contextlib
 import http.client
 import json
+import os
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -401,3 +403,53 @@ def test_a_provider_that_is_away_makes_no_token_bad(provider: OidcProvider, prog
             other.__exit__()
             with pytest.raises(errors.UnavailableError, match="can't be asked: ConnectionRefusedError"):
                 caller.call()
+
+
+def test_a_login_is_kept_shown_and_revoked(
+    provider: OidcProvider, box: Devbox, browser: PageBrowser, tmp_path: Path
+) -> None:
+    tokens = tmp_path / "tokens"
+    inherited = {name: value for name, value in os.environ.items() if name != "CI" and not name.startswith("FLYTE_")}
+    environ = {
+        **inherited,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "REQUESTS_CA_BUNDLE": AUTHORITY,
+        "FLYTE_LITE_TOKEN_STORE": str(tokens),
+        "HOME": str(tmp_path),
+        "NO_PROXY": "*",
+    }
+
+    def command(*words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "flyte_lite", *words, "--endpoint", box.endpoint, "--timeout", "60"],
+            cwd=tmp_path,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    with command("login", "--flow", "device") as signing_in:
+        assert signing_in.stdout is not None
+        told = next(line.strip() for line in signing_in.stdout if line.startswith("To sign in"))
+        enters_code(browser)(told)
+        said = signing_in.stdout.read()
+    assert (signing_in.returncode, "ada" in said) == (0, True), said
+    assert len(list(tokens.iterdir())) == 1
+    assert provider.good == ["AccessToken", "RefreshToken"]
+
+    with command("whoami") as asking:
+        said = asking.communicate()[0]
+    assert (asking.returncode, "ada" in said) == (0, True), said
+    assert provider.granted == {DEVICE_GRANT: 1}
+
+    with command("logout") as signing_out:
+        said = signing_out.communicate()[0]
+    assert (signing_out.returncode, "not revoked" in said) == (0, False), said
+    assert list(tokens.iterdir()) == []
+    assert provider.good == [], "what somebody has copied is worth nothing now"
+    assert provider.refused == []
+    with command("whoami") as asking:
+        said = asking.communicate()[0]
+    assert asking.returncode == 7, said
