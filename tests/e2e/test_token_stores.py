@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Optional
 
 import pytest
 from caller import calling
-from issuer import CLIENT_ID, CLIENT_SECRET, Issuer
+from issuer import CERTIFICATES, CLIENT_ID, CLIENT_SECRET, Issuer
 from token_stores import DictStore, entry
 
 from flyte_lite import errors
@@ -231,6 +231,30 @@ def test_a_person_is_not_mixed_up_with_a_program(issuer: Issuer, ring: Path) -> 
     assert [request.headers["authorization"] for request in issuer.calls] == [
         f"Bearer {value}" for value in (*values, values[1])
     ]
+
+
+@pytest.mark.parametrize("over", [False, True], ids=["still good", "over"])
+def test_the_login_of_an_older_official_sdk_is_found_where_nothing_is_set(ring: Path, over: bool) -> None:
+    with Issuer(secure=True) as issuer:
+        access, refresh = issuer.new_token(), issuer._new()
+        issuer._refresh[refresh] = True
+        if over:
+            issuer.revoke()
+        service = f"127.0.0.1:{issuer.port}"
+        pair = {f"{service}|access_token": access, f"{service}|refresh_token": refresh}
+        ring.write_text(json.dumps(pair))
+        settings = {"ca_cert_file_path": str(CERTIFICATES / "authority.pem"), "interactive": False}
+
+        outcome = one_call(issuer, backend("InFile"), **settings)
+
+        assert outcome.attempts == (3 if over else 2), "with nothing, with what is there, and with what follows it"
+        assert sign_ins(issuer) == 0
+        kept = json.loads(ring.read_text())
+        if over:
+            assert list(kept) == [f"{service}|tokens"]
+            assert json.loads(kept[f"{service}|tokens"])["refresh_token"] == issuer.issued[-1]
+        else:
+            assert kept == pair
 
 
 # -- files
