@@ -116,6 +116,27 @@ def test_a_devbox_admits_by_its_tokens_and_says_where_they_come_from(provider: P
     assert headers["flyte-authorization"].startswith("Bearer ")
 
 
+def test_a_devbox_admits_by_the_tokens_of_another_one() -> None:
+    with Devbox(auth=True) as one:
+        trusted = ExternalIssuer(
+            f"{one.endpoint}/oauth2",
+            client_id=one.issuer.client_id,
+            client_secret=one.issuer.client_secret,
+            audience="flyte-devbox",
+            remembered=0.0,
+        )
+        with Devbox(auth=trusted) as other:
+            place = Place("http", int(other.endpoint.rpartition(":")[2]))
+            with calling(place, client_id=one.issuer.client_id, client_secret=one.issuer.client_secret) as caller:
+                assert caller.call() == 1
+                one.issuer.expire_tokens()
+                assert caller.call() == 2
+        assert trusted.identity(one.issuer.token("ada"))["email"] == "ada@example.com"
+        for token in (one.issuer.token("ada", seconds=-1), one.issuer.token("ada", audience="else"), "e30.e30.e30"):
+            with pytest.raises(TokenRefused):
+                trusted.identity(token)
+
+
 def test_a_program_is_its_own_subject(plain: Provider) -> None:
     plain.says = 200, {**GOOD, "sub": None, "aud": ["x", "urn:flyte"]}
 

@@ -107,10 +107,14 @@ class Endpoints:
         self._grants.revoke(client, form)
         return _json(200, {})
 
-    def _introspect(self, client: OAuthClient, form: Mapping[str, str], _: Incoming) -> Answer:
+    def _introspect(self, client: OAuthClient, form: Mapping[str, str], incoming: Incoming) -> Answer:
         if client.secret_hash is None:
             raise Refused("invalid_client", "only a client with a secret may ask", 401)
-        return _json(200, self._grants.introspect(form))
+        told = self._grants.introspect(form)
+        if told["active"]:
+            # As in the document that led here (RFC 8414, 3.3); tokens say it in a way that no address changes.
+            told["iss"] = documents.issuer(endpoint_of(incoming.headers, incoming.scheme))
+        return _json(200, told)
 
     def _authorize(self, incoming: Incoming) -> Answer:
         posted = self._posted(incoming) if incoming.method == "POST" else {}
