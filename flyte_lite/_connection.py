@@ -148,6 +148,15 @@ def _may_be_here(host: str) -> bool:
     return host == "localhost" or host.startswith(("127.", "::1"))
 
 
+def may_be_shown(there: Endpoint, server: Origin) -> bool:
+    """Whether a token for a server may be shown to another that it names: by TLS, or where plain http was asked for."""
+    if there.scheme == "https" or there.host == server.host:
+        return True
+    from flyte_lite._auth.provider import is_loopback
+
+    return is_loopback(there.host)
+
+
 def sign_in_of(config: Config) -> SignIn:
     """Who calls, by these settings; of several the one that `auth_type` names counts.
 

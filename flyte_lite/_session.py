@@ -11,7 +11,7 @@ import enum
 from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 
 from flyte_lite._clock import Cancel, Clock, Deadline, is_length
-from flyte_lite._connection import channel_of, console_of
+from flyte_lite._connection import channel_of, console_of, may_be_shown
 from flyte_lite._rpc.method import Method, Req, Res
 from flyte_lite.config import Config, Endpoint
 from flyte_lite.config._config import BESIDE_CHANNEL
@@ -290,11 +290,13 @@ class Clusters:
         """Ask again next time, if the cluster may be gone for good; and say whose word it is that it is there."""
         if error.code is Code.UNAVAILABLE:
             self._found.pop(_key(route, org), None)
-        if channel is not self._control_plane and isinstance(error, (ConnectFailedError, EndpointError, TlsError)):
-            error.message += (
-                f". {self._control_plane.origin} names {channel.origin} as its cluster; a reverse proxy before it has "
-                "to pass on the header Host"
-            )
+        ours, at, note = self._control_plane, channel.origin, ""
+        if channel is not ours and isinstance(error, (ConnectFailedError, EndpointError, TlsError)):
+            note = f"{ours.origin} names {at} as its cluster; a reverse proxy before it has to pass on the header Host"
+        elif error.code is Code.UNAUTHENTICATED and ours.credentials and not channel.credentials:
+            note = f"no token is shown to its cluster {at}, as plain http was asked for {ours.origin} alone"
+        if note:
+            error.message += f". {note}"
             error.args = (error.message,)
 
     def _channel(self, text: str) -> Channel:
@@ -315,7 +317,8 @@ class Clusters:
         if found.host == ours.host and found.port == ours.port:
             return self._control_plane
         if found not in self._channels:
-            self._channels[found] = self._control_plane.to(found.scheme, found.host, found.port, found.path)
+            shows = self._control_plane.credentials is None or may_be_shown(found, ours)
+            self._channels[found] = self._control_plane.to(*found, shows=shows)
         return self._channels[found]
 
 

@@ -46,6 +46,7 @@ class FakeChannel:
         deadline: That of the last call.
         idles: What each stream was allowed to be idle, in seconds.
         transport: None, unless a test puts one there.
+        credentials: None; nothing is shown to nobody.
     """
 
     def __init__(self, clock: Optional[FakeClock] = None) -> None:
@@ -56,6 +57,7 @@ class FakeChannel:
         self.deadline = Deadline(self.clock, None)
         self.idles: list[Optional[float]] = []
         self.transport: Any = None
+        self.credentials: Any = None
         self.calls: list[tuple[str, Any]] = []
         self.others: dict[str, FakeChannel] = {}
         self._answers: dict[str, list[Answer]] = {}
@@ -109,7 +111,7 @@ class FakeChannel:
             else:
                 yield item
 
-    def to(self, scheme: str, host: str, port: int, prefix: str) -> FakeChannel:
+    def to(self, scheme: str, host: str, port: int, prefix: str, *, shows: bool = True) -> FakeChannel:
         other = FakeChannel(self.clock)
         other.origin = Origin(scheme, host, port)
         other._answers = self._answers

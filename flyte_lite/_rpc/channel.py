@@ -79,10 +79,12 @@ class Channel:
     def __repr__(self) -> str:
         return f"Channel({self.origin}{self.prefix})"
 
-    def to(self, scheme: str, host: str, port: int, prefix: str) -> Channel:
-        """A channel to another server, over the same pool and by the same rules."""
+    def to(self, scheme: str, host: str, port: int, prefix: str, *, shows: bool = True) -> Channel:
+        """A channel to another server, over the same pool, by the same rules and, if it `shows` any, credentials."""
         other = copy(self)
         other.origin, other.prefix = Origin(scheme, host, port), prefix
+        if not shows:
+            other.credentials = None
         other._proceed = other._chain()
         return other
 

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from fakes import FakeChannel
+from fakes import FakeChannel, FakeWeb, HttpAnswer
 
-from flyte_lite._clock import Cancel
+from flyte_lite._clock import Cancel, Deadline
+from flyte_lite._http.origin import Origin
+from flyte_lite._rpc.channel import Channel
 from flyte_lite._rpc.method import Method
-from flyte_lite._session import Route, Session, connect
+from flyte_lite._rpc.retry import RetryPolicy
+from flyte_lite._session import Route, Scope, Session, connect
 from flyte_lite.config import Config
-from flyte_lite.errors import CanceledError, Code, ConfigError, InternalError, UnavailableError
+from flyte_lite.errors import (
+    CanceledError,
+    Code,
+    ConfigError,
+    InternalError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from flyte_lite.idl.flyteidl2.cluster import payload_pb2
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
 from flyte_lite.remote import Run
@@ -20,6 +31,7 @@ UPLOAD: Method[dataproxy_service_pb2.UploadInputsRequest, dataproxy_service_pb2.
     dataproxy_service_pb2, "DataProxyService", "UploadInputs"
 )
 ROUTE = Route(2, "p", "d")
+PROTO = {"content-type": ["application/proto"]}
 
 
 @pytest.fixture
@@ -96,6 +108,51 @@ def test_a_stream_goes_to_the_cluster_of_its_route(channel: FakeChannel) -> None
 
     # The second time it is asked where that is now.
     assert asked(channel) == 2
+
+
+class Wallet:
+    """Has one token for all, and none for who does not take it."""
+
+    def headers(self, deadline: Deadline) -> dict[str, str]:
+        return {"authorization": "Bearer hidden"}
+
+    def refused(self, sent: Any, deadline: Deadline) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("server", "cluster", "at", "shown"),
+    [
+        ("https://flyte.example:443", "https://c1.example", "https://c1.example", True),
+        ("https://flyte.example:443", "http://c1.example", "https://c1.example", True),
+        ("http://flyte.example:80", "https://c1.example", "https://c1.example", True),
+        ("http://flyte.example:80", "http://c1.example", "http://c1.example", False),
+        ("http://flyte.example:80", "http://flyte.example:81", "http://flyte.example:81", True),
+        ("http://localhost:8090", "http://c1.example", "http://c1.example", False),
+        ("http://localhost:8090", "http://127.0.0.1.evil.example", "http://127.0.0.1.evil.example", False),
+        ("http://localhost:8090", "http://127.0.0.1:8091", "http://127.0.0.1:8091", True),
+    ],
+    ids=range(8),
+)
+def test_a_cluster_is_shown_no_token_by_plain_http_that_nobody_asked_for(
+    server: str, cluster: str, at: str, shown: bool
+) -> None:
+    parts = urlsplit(server)
+    origin = Origin(parts.scheme, parts.hostname or "", parts.port or 0)
+    said = payload_pb2.SelectClusterResponse(cluster_endpoint=cluster).SerializeToString()
+    there = f"{at}/flyteidl2.dataproxy.DataProxyService/UploadInputs"
+    front = server.replace(":443", "").replace(":80", "") if parts.port in (80, 443) else server
+    web = FakeWeb().on(f"{front}/flyteidl2.cluster.ClusterService/SelectCluster", HttpAnswer(200, "OK", PROTO, said))
+    web.on(there, HttpAnswer(401, "", {"content-type": ["application/json"]}, b'{"code":"unauthenticated"}'))
+    transport: Any = web
+    channel = Channel(transport, origin, credentials=Wallet(), retry=RetryPolicy(retries=0), clock=web.clock)
+    session = Session(channel, Scope("", "p", "d"), "http://console")
+
+    with pytest.raises(UnauthenticatedError) as caught:
+        upload(session)
+    (asked_there,) = web.requests(there)
+    assert ("authorization" in asked_there.headers) is shown
+    assert ("no token is shown to its cluster" in str(caught.value)) is not shown
 
 
 def test_copies_share_what_was_learned_of_the_server(channel: FakeChannel) -> None:
