@@ -21,6 +21,7 @@ from flyte_lite.config import Config, Endpoint
 from flyte_lite.config._endpoint import shown_address
 
 _FLOWS = {"browser": "Pkce", "device": "DeviceFlow"}
+_REVOCATION_SECONDS = 10.0
 _INSTEAD = "Give --token-store file, or the path of a folder, and set FLYTE_LITE_TOKEN_STORE to the same for programs"
 
 
@@ -65,17 +66,25 @@ def _login(config: Config, server: Endpoint, transport: Transport, deadline: Dea
         raise errors.ConfigError(f"a login would be forgotten at once: {trouble}. {_INSTEAD}")
     if config.auth_type is None and not has_browser() and login.gives_codes(deadline):
         login = login_of(config.given({"auth_type": "DeviceFlow"}), transport, server, Person(True))
+    endpoint = shown_address(config.endpoint or "")
     try:
         kept = login.begin(deadline)
         if not kept:
             fail(f"somebody signed in, and {where} kept nothing of it: {login.trouble(deadline) or 'it forgot'}")
             fail(_INSTEAD)
             return 1
-        user = _user(config, transport)
     except (errors.UnauthenticatedError, errors.CallTimeoutError) as error:
-        fail(f"nobody is signed in to {shown_address(config.endpoint or '')}: {error.message}")
+        fail(f"nobody is signed in to {endpoint}: {error.message}")
         return NOT_SIGNED_IN
-    say(f"signed in to {shown_address(config.endpoint or '')}: {user}")
+    try:
+        user = _user(config, transport)
+    except errors.UnauthenticatedError as error:
+        # A login that the server does not take is none.
+        login.end(Deadline(SYSTEM_CLOCK, _REVOCATION_SECONDS))
+        reason = error.message.partition("\n")[0]
+        fail(f"somebody signed in, and {endpoint} does not take that: {reason}")
+        return NOT_SIGNED_IN
+    say(f"signed in to {endpoint}: {user}")
     say(f"kept in {where}; flyte-lite logout forgets it")
     if config.token_store is not None and config.sources.get("token_store") == "argument":
         say(f"programs find it there with FLYTE_LITE_TOKEN_STORE={config.token_store}")

@@ -80,7 +80,8 @@ def check_pickled(config: Config) -> None:
     Raises:
         TypeError: There is one.
     """
-    for name in (SECRET, "http_proxy_url", "endpoint", "console_endpoint"):
+    # A store of the user's may have all of its tokens with it.
+    for name in (SECRET, "http_proxy_url", "endpoint", "console_endpoint", "token_store"):
         value = getattr(config, name)
         if value is not None and _masked(name, value) != value:
             raise TypeError(

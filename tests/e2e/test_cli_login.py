@@ -208,6 +208,18 @@ def test_nobody_comes_in_time(box: Devbox, capsys: pytest.CaptureFixture[str]) -
     assert "nobody entered the device code within 0.5 s" in capsys.readouterr().err
 
 
+def test_a_login_that_the_server_does_not_take_is_none(
+    box: Devbox, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    box.faults.on("IdentityService/UserInfo").fail("unauthenticated")
+    box.faults.on("ProjectService/ListProjects").fail("unauthenticated")
+
+    assert login(box, "--flow", "device") == 7
+
+    assert f"somebody signed in, and {box.endpoint} does not take that: " in capsys.readouterr().err
+    assert entries(folder) == []
+
+
 def test_a_login_is_made_anew_over_an_old_one(box: Devbox, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert login(box, "--flow", "device") == 0
     (first,) = entries(folder)
@@ -309,6 +321,15 @@ def test_signing_out_works_without_the_server(box: Devbox, folder: Path, capsys:
 
     assert entries(folder) == []
     assert "it was not revoked, so that a copy of it stays good until it ends: " in capsys.readouterr().out
+
+
+def test_who_nobody_can_ask_is_not_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    with Devbox(auth=True) as gone:
+        endpoint = gone.endpoint
+
+    assert main(["whoami", "--endpoint", endpoint]) == 1
+
+    assert "unavailable" in capsys.readouterr().err
 
 
 def test_a_program_needs_no_login(

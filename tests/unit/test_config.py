@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +278,9 @@ def test_a_store_of_the_users_is_shown_by_the_name_of_its_class() -> None:
 
     assert "ADictOfTheirs" in config.explain("token_store")
     assert "hid" not in repr(config) + config.explain()
+    with pytest.raises(TypeError, match="token_store"):
+        pickle.dumps(config)
+    assert pickle.loads(pickle.dumps(Config(token_store="/tokens"))).token_store == "/tokens"
 
 
 def test_some_settings_are_explained_alone() -> None:
