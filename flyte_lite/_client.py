@@ -56,7 +56,8 @@ class Client:
         scopes: What to ask the identity provider for; None takes what the server says.
         audience: Whom tokens are for; None takes what the server says.
         auth_client_config: What else is known of the identity provider: an object or dict with `token_endpoint`,
-            `redirect_uri` and so on.
+            `redirect_uri` and so on. Its `issuer` is enough where the server names no provider, and keeps the server
+            from naming another one.
         headless: True never asks a person to sign in, False wherever we are, None where somebody can answer: at a
             terminal, and neither in CI nor in AWS Lambda.
         rpc_retries: Most repeats of one call; 0 never repeats, None is 3.

@@ -108,7 +108,7 @@ class Discovery:
             if not found.token_endpoint:
                 raise UnauthenticatedError(
                     f"the server {self._channel.origin} does not say where its tokens come from; name the place with "
-                    "token_endpoint=, or give a token with token= or command=",
+                    "token_endpoint= or the issuer of auth_client_config=, or give a token with token= or command=",
                     Code.UNAUTHENTICATED,
                     sent=False,
                 )

@@ -53,7 +53,7 @@ class Config(NamedTuple):
         scopes: What to ask the identity provider for; () takes what the server says.
         audience: Whom tokens are for; None takes what the server says.
         auth_client_config: What else is known of the identity provider: an object or dict with `token_endpoint`,
-            `authorization_endpoint`, `device_authorization_endpoint`, `redirect_uri`, `header_key` and so on.
+            `authorization_endpoint`, `device_authorization_endpoint`, `issuer`, `redirect_uri`, `header_key` and so on.
         headless: True asks nobody to sign in, False asks wherever we are, None where somebody can answer.
         rpc_retries: Most repeats of one call; None is 3.
         disable_keyring: True keeps a person's tokens out of the keyring, unless `token_store` asks for it.
