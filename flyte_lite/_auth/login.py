@@ -12,6 +12,8 @@ from flyte_lite._auth.stored import Stored
 from flyte_lite._auth.tokens import Token, TokenSource
 from flyte_lite._clock import Deadline
 
+_LOOK_SECONDS = 5.0
+
 
 class Ended(NamedTuple):
     """What became of a login.
@@ -79,7 +81,8 @@ class Login:
             FlyteLiteError: Nobody did, or the store can't be read.
         """
         self._source.fetch(deadline)
-        return self.token(deadline) is not None
+        # They may have come at the last moment.
+        return self.token(Deadline(deadline.clock, _LOOK_SECONDS, deadline.cancel)) is not None
 
     def end(self, deadline: Deadline) -> Ended:
         """Forget it, and tell its provider within the deadline, if that is possible.

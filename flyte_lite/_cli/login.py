@@ -64,10 +64,10 @@ def _login(config: Config, server: Endpoint, transport: Transport, deadline: Dea
     trouble = login.trouble(deadline)
     if trouble:
         raise errors.ConfigError(f"a login would be forgotten at once: {trouble}. {_INSTEAD}")
-    if config.auth_type is None and not has_browser() and login.gives_codes(deadline):
-        login = login_of(config.given({"auth_type": "DeviceFlow"}), transport, server, Person(True))
     endpoint = shown_address(config.endpoint or "")
     try:
+        if config.auth_type is None and not has_browser() and login.gives_codes(deadline):
+            login = login_of(config.given({"auth_type": "DeviceFlow"}), transport, server, Person(True))
         kept = login.begin(deadline)
         if not kept:
             fail(f"somebody signed in, and {where} kept nothing of it: {login.trouble(deadline) or 'it forgot'}")
