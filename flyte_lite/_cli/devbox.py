@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shlex
 import signal
 import ssl
 import sys
@@ -47,7 +48,7 @@ def _serve(options: argparse.Namespace, told: int) -> NoReturn:
     try:
         # Whoever only wanted to know the endpoint may have left.
         with contextlib.suppress(BrokenPipeError):
-            _introduce(box, deployed, _trust(options.certificate), options.auth)
+            _introduce(box, deployed, _authority(options.certificate), options.auth)
         while True:
             # Not signal.pause(), which sleeps on if the signal came just before, or to another thread.
             os.read(told, 1)
@@ -101,17 +102,17 @@ def _deploy(box: Devbox, file: str) -> list[str]:
         raise _Refused(f"{file} can't be deployed: {text}".partition("\n")[0]) from error
 
 
-def _trust(certificate: Optional[str]) -> str:
-    """What a client must be told to trust a certificate that nobody vouches for but itself."""
+def _authority(certificate: Optional[str]) -> Optional[Path]:
+    """The file that a client must be told to trust: that of a certificate that nobody vouches for but itself."""
     if certificate is None:
-        return ""
+        return None
     path = Path(certificate).expanduser().absolute()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(path)
-    return f', ca_cert_file_path="{path}"' if context.get_ca_certs() else ""
+    return path if context.get_ca_certs() else None
 
 
-def _introduce(box: Devbox, deployed: Sequence[str], trust: str, auth: bool) -> None:
+def _introduce(box: Devbox, deployed: Sequence[str], authority: Optional[Path], auth: bool) -> None:
     from flyte_lite.devbox._box import DOMAIN, PROJECT
 
     say(box.endpoint)
@@ -123,8 +124,10 @@ def _introduce(box: Devbox, deployed: Sequence[str], trust: str, auth: bool) -> 
         # The devbox's own, and good for nothing else.
         server = f'api_key="{box.issuer.api_key}"'
         say(f"program {box.issuer.client_id}, secret {box.issuer.client_secret}")
-        say(f"people: flyte-lite login --endpoint {box.endpoint}")
+        variable = "" if authority is None else f"FLYTE_ADMIN_CACERTFILEPATH={shlex.quote(str(authority))} "
+        say(f"people: {variable}flyte-lite login --endpoint {box.endpoint}")
     say("\nIn Python:\n\nimport flyte_lite as flyte\n")
+    trust = "" if authority is None else f", ca_cert_file_path={str(authority)!r}"
     say(f'flyte.init({server}, project="{PROJECT}", domain="{DOMAIN}"{trust})')
     if deployed:
         name = deployed[0].rpartition(":")[0]

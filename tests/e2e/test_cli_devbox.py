@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import ssl
@@ -72,7 +73,9 @@ def tasks(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("--certificate", str(STRANGER)), ("--auth",)], ids=["plain", "tls", "signed in"]
+    "words",
+    [(), ("--certificate", str(STRANGER)), ("--auth",), ("--auth", "--certificate", str(STRANGER))],
+    ids=["plain", "tls", "signed in", "both"],
 )
 def test_the_endpoint_comes_first_and_the_snippet_runs(tasks: Path, words: tuple[str, ...]) -> None:
     with devbox(str(tasks), *words) as process:
@@ -93,7 +96,8 @@ def test_the_endpoint_comes_first_and_the_snippet_runs(tasks: Path, words: tuple
     assert told[0] == "project flytesnacks, domain development"
     assert "task greetings.hello:v1" in told
     if "--auth" in words:
-        assert f"people: flyte-lite login --endpoint {endpoint}" in told
+        trusted = f"FLYTE_ADMIN_CACERTFILEPATH={shlex.quote(str(STRANGER))} " if "--certificate" in words else ""
+        assert f"people: {trusted}flyte-lite login --endpoint {endpoint}" in told
     else:
         assert f'endpoint="{endpoint}"' in code
     assert (done.stdout, done.returncode) == ("succeeded ActionOutputs(o0='hello Ada')\n", 0), done.stderr
