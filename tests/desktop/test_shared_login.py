@@ -167,7 +167,7 @@ def test_many_processes_make_one_refresh_a_generation(user: Session, person: Per
     arguments = {"endpoint": box.endpoint, "ca_cert_file_path": str(AUTHORITY), "auth_type": "Pkce"}
     environ = {**user.environ, "PYTHON_KEYRING_BACKEND": "keyring.backends.SecretService.Keyring"}
     environ.pop("PYTHONPATH", None)
-    with Crowd(arguments, processes=8, threads=32, environ=environ) as crowd:
+    with Crowd(arguments, processes=4, threads=16, environ=environ) as crowd:
         for generation in range(1, 4):
             box.issuer.expire_tokens()
             assert crowd.call() == []
