@@ -111,6 +111,9 @@ def test_what_is_no_form_is_refused(front: Front) -> None:
     assert front.ask("POST", "/oauth2/token", body=twice, content_type=form).error == "invalid_request"
     assert front.ask("POST", "/oauth2/token", body=b"\xff", content_type=form).error == "invalid_request"
     assert front.ask("POST", "/oauth2/token", body=b"a=%FF", content_type=form).error == "invalid_request"
+    many = b"&".join(b"a%d=1" % at for at in range(101))
+    said = front.ask("POST", "/oauth2/token", body=many, content_type=form)
+    assert "more than 100" in said.fields["error_description"]
     packed = {"content-encoding": "gzip"}
     cut = gzip.compress(b"grant_type=client_credentials")[:-9]
     assert front.ask("POST", "/oauth2/token", body=cut, content_type=form, headers=packed).error == "invalid_request"

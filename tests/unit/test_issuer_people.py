@@ -158,6 +158,8 @@ def test_nobody_is_asked_where_somebody_is_always_there(front: Front) -> None:
         ("https://app.example/back", True),
         ("https://app.example:444/back", False),
         ("https://app.example/back/", False),
+        ("http://plain.example/back", True),
+        ("http://plain.example:1/back", False),
         ("https://localhost:1/callback", False),
         ("http://localhost:0/callback", False),
         ("http://localhost:99999/callback", False),
@@ -181,8 +183,18 @@ def test_only_the_port_of_this_machine_is_free(asked: str, right: bool) -> None:
         "http://127.0.0.1/callback",
         "http://[::1]/callback",
         "https://app.example/back",
+        "http://plain.example/back",
     )
     assert registered(asked, uris) is right
+
+
+def test_the_query_of_where_a_browser_is_sent_back_to_stays(front: Front) -> None:
+    uri = "https://app.example/back?app=a+b&empty="
+    front.issuer.redirect_uris = [uri]
+    page = front.open("authorize", front.request(redirect_uri=uri))
+    where = front.press(page, "authorize", user="ada", decision="allow").headers["location"]
+
+    assert where.startswith(f"{uri}&code=")
 
 
 # What another site's page can make a browser send.
@@ -307,6 +319,15 @@ def test_codes_can_not_be_guessed_in_a_hurry(front: Front) -> None:
     assert front.open("device", right).status == 429
     front.clock.now += 60
     assert front.open("device", right).status == 200
+
+
+def test_guesses_are_forgotten_with_the_rest(front: Front) -> None:
+    for _ in range(30):
+        front.open("device", "user_code=BBBB-BBBB")
+    front.state.clear()
+    front.issuer.reset()
+
+    assert front.open("device", f"user_code={asked(front)['user_code']}").status == 200
 
 
 def test_who_gets_no_device_code(front: Front) -> None:

@@ -41,12 +41,12 @@ def parameters(text: str) -> dict[str, str]:
     """A form or a query. What is empty counts as not sent (RFC 6749, 3.1 and 3.2).
 
     Raises:
-        Refused: One came twice.
+        Refused: One came twice, or they are too many, or none.
     """
     try:
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=100, errors="strict")
     except ValueError:
-        raise Refused("invalid_request", "the parameters are not form-encoded UTF-8") from None
+        raise Refused("invalid_request", "the parameters are not form-encoded UTF-8, or more than 100") from None
     found = dict(pairs)
     if len(found) != len(pairs):
         raise Refused("invalid_request", "a parameter came more than once")
