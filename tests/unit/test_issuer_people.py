@@ -229,10 +229,11 @@ def test_a_form_is_good_for_what_it_has_shown_alone(front: Front) -> None:
 
     changed = front.press(page, "authorize", request=front.request(state="other"), user="ada", decision="allow")
     elsewhere = front.press(page, "device", request=code, user="ada", decision="allow")
+    there = front.press(page, "device", user="ada", decision="allow")
     unmarked = front.press(page, "authorize", mark="0" * 64, user="ada", decision="allow")
     empty = front.press(page, "device", request="", user="ada", decision="allow")
 
-    assert [said.status for said in (changed, elsewhere, unmarked, empty)] == [403] * 4
+    assert [said.status for said in (changed, elsewhere, there, unmarked, empty)] == [403] * 5
     assert front.issuer.waiting() == [code]
 
 

@@ -160,7 +160,10 @@ class Issuer(Terms):
         self._state.sign_ins.expire_access(self._state.now())
 
     def revoke_all(self) -> None:
-        """End every sign-in: no token, refresh token or code that was given is good any more."""
+        """End every sign-in: no token, refresh token or code that somebody allowed is good any more.
+
+        A device code that still waits for a person goes on.
+        """
         self._state.sign_ins.revoke()
 
     def reset(self) -> None:
