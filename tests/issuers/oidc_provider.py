@@ -90,6 +90,12 @@ class OidcProvider:
         """The kind of each token that is good for something still."""
         return sorted(self._ask("kept")["kinds"])
 
+    @property
+    def made(self) -> list[str]:
+        """Every token, refresh token, code and device code that it has given out since."""
+        found: list[str] = self._ask("told")["made"]
+        return found
+
     def count_anew(self) -> None:
         self._ask("anew")
 

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from html.parser import HTMLParser
 from typing import Any, NamedTuple, Optional
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode, urljoin, urlsplit
 
 MOST_PAGES = 12
 
@@ -55,6 +55,15 @@ class _Page(HTMLParser):
             self._inside = None
 
 
+class _StayAway(urllib.request.HTTPRedirectHandler):
+    """Goes wherever it is sent, but to the machine that it is on itself, where nobody listens."""
+
+    def redirect_request(self, request: Any, file: Any, code: int, message: str, headers: Any, url: str) -> Any:
+        if urlsplit(url).hostname == "localhost":
+            return None
+        return super().redirect_request(request, file, code, message, headers, url)
+
+
 class PageBrowser:
     """See the module.
 
@@ -62,13 +71,14 @@ class PageBrowser:
         authority: PEM file of whom it trusts.
         login: What it types where a name is asked for.
         declines: Whether it says no where it is asked whether a program may have a token.
+        elsewhere: Whether it is on another machine than the program, and can't come back to that.
 
     Attributes:
         urls: What it was sent to.
         pages: Address, status and text of all that it was shown.
     """
 
-    def __init__(self, authority: str, login: str = "ada", *, declines: bool = False) -> None:
+    def __init__(self, authority: str, login: str = "ada", *, declines: bool = False, elsewhere: bool = False) -> None:
         self.urls: list[str] = []
         self.pages: list[tuple[str, int, str]] = []
         self._login = login
@@ -79,6 +89,7 @@ class PageBrowser:
             urllib.request.ProxyHandler({}),
             urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=authority)),
             urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()),
+            _StayAway() if elsewhere else urllib.request.HTTPRedirectHandler(),
         )
 
     def __call__(self, url: str, typed: str = "") -> bool:
@@ -137,5 +148,7 @@ class PageBrowser:
             answer = error
         with answer:
             text = answer.read().decode()
-            self.pages.append((answer.url, answer.status, text))
-            return answer.url, text
+            # Where it could not go stands in its address bar.
+            at = answer.headers.get("Location", answer.url) if answer.status in (302, 303) else answer.url
+            self.pages.append((at, answer.status, text))
+            return at, "" if at != answer.url else text

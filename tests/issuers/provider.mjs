@@ -15,6 +15,7 @@ const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 let life = settings.life;
 let granted = {};
 let refused = [];
+let made = [];
 const tokens = new Map();
 
 function program(id, method, secret) {
@@ -97,6 +98,9 @@ provider.on('grant.error', (ctx, error) => refused.push([grant(ctx), error.error
 provider.on('introspection.error', (ctx, error) => refused.push(['introspection', error.error, error.error_detail ?? '']));
 provider.on('revocation.error', (ctx, error) => refused.push(['revocation', error.error, error.error_detail ?? '']));
 provider.on('server_error', (ctx, error) => refused.push(['server', String(error), '']));
+for (const kind of ['access_token', 'client_credentials', 'refresh_token', 'authorization_code', 'device_code']) {
+  provider.on(`${kind}.saved`, (token) => { if (!made.includes(token.jti)) made.push(token.jti); });
+}
 for (const kind of ['access_token', 'client_credentials', 'refresh_token']) {
   provider.on(`${kind}.saved`, (token) => tokens.set(token.jti, token));
   provider.on(`${kind}.destroyed`, (token) => tokens.delete(token.jti));
@@ -112,8 +116,8 @@ async function destroy(kinds) {
 }
 
 const orders = {
-  told: () => ({ granted, refused }),
-  anew: () => { granted = {}; refused = []; },
+  told: () => ({ granted, refused, made }),
+  anew: () => { granted = {}; refused = []; made = []; },
   life: ({ seconds }) => { life = seconds; },
   // Tokens are good for nothing any more, refresh tokens still are.
   end: () => destroy(['AccessToken', 'ClientCredentials']),

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import http.client
 import json
+import logging
 import os
 import ssl
 import subprocess
@@ -35,9 +36,12 @@ from oidc_provider import (
     trusted,
 )
 from page_browser import PageBrowser
+from planted import found, told_by
 
 from flyte_lite import Client, errors
+from flyte_lite._auth.discovery import ClientConfig
 from flyte_lite._auth.passthrough import auth_metadata
+from flyte_lite._auth.terminal import Terminal
 from flyte_lite._clock import SYSTEM_CLOCK, Deadline
 from flyte_lite._rpc.channel import Channel
 from flyte_lite._rpc.method import Method
@@ -118,8 +122,9 @@ def test_an_api_key(provider: OidcProvider, box: Devbox) -> None:
     assert provider.granted == {"client_credentials": 1}
 
 
-def test_a_browser(provider: OidcProvider, box: Devbox, browser: PageBrowser) -> None:
-    with at(box, auth_type="Pkce", browse=browser) as caller:
+@pytest.mark.parametrize("scopes", [(), ("openid", "offline_access", "all")], ids=["the server's", "our own"])
+def test_a_browser(provider: OidcProvider, box: Devbox, browser: PageBrowser, scopes: tuple[str, ...]) -> None:
+    with at(box, auth_type="Pkce", browse=browser, known=ClientConfig(scopes=scopes)) as caller:
         assert [caller.call(), caller.call()] == [1, 1]
         for generation in range(1, 4):
             provider.end_tokens()
@@ -141,6 +146,27 @@ def test_a_browser_where_a_server_by_https_turns_out_to_want_somebody(
         assert caller.call() == 2, "once without, once with"
 
     assert provider.granted == {"authorization_code": 1}
+
+
+def test_a_browser_on_another_machine(provider: OidcProvider, box: Devbox) -> None:
+    pty = pytest.importorskip("pty")
+    browser = PageBrowser(AUTHORITY, elsewhere=True)
+    ours, theirs = pty.openpty()
+
+    def tell(text: str) -> None:
+        page = text.partition("To sign in, open ")[2].split()
+        if page:
+            browser.visit(page[0])
+            os.write(ours, f"{browser.pages[-1][0]}\n".encode())
+
+    try:
+        with at(box, auth_type="Pkce", tell=tell, terminal=lambda: Terminal(theirs)) as caller:
+            assert caller.call() == 1
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert provider.granted == {"authorization_code": 1}
+    assert browser.pages[-1][0].startswith("http://localhost:")
 
 
 def test_a_browser_that_is_told_no(provider: OidcProvider, box: Devbox) -> None:
@@ -231,7 +257,9 @@ def test_a_token_that_ends_by_itself_is_renewed_before_a_server_refuses_it(
 ) -> None:
     provider.tokens_live(2)
     with at(box, auth_type="Pkce", browse=browser) as caller:
-        caller.call()
+        assert caller.credentials is not None
+        caller.credentials.headers(Deadline(SYSTEM_CLOCK, 60.0))
+        provider.tokens_live(3600)
         time.sleep(2.1)
         assert caller.call() == 1
 
@@ -453,3 +481,34 @@ def test_a_login_is_kept_shown_and_revoked(
     with command("whoami") as asking:
         said = asking.communicate()[0]
     assert asking.returncode == 7, said
+
+
+def test_nothing_secret_is_written_anywhere(
+    provider: OidcProvider, box: Devbox, browser: PageBrowser, caplog: pytest.LogCaptureFixture
+) -> None:
+    written: list[str] = []
+
+    def run(**settings: Any) -> None:
+        with at(box, **settings) as caller:
+            for spoil in (lambda: None, provider.end_tokens, provider.sign_everybody_out):
+                spoil()
+                try:
+                    caller.call()
+                except errors.FlyteLiteError as error:
+                    written.append(told_by(error))
+            written.extend(map(repr, (caller.credentials, vars(caller.credentials), caller.channel, *caller.told)))
+
+    with caplog.at_level(logging.DEBUG):
+        run(**PROGRAM)
+        run(client_id=POST[0], client_secret=f"{POST[2]}-wrong", client_auth="post")
+        run(auth_type="Pkce", browse=browser)
+        run(auth_type="Pkce", browse=PageBrowser(AUTHORITY, declines=True))
+        run(auth_type="DeviceFlow", tell=enters_code(PageBrowser(AUTHORITY, declines=True)))
+        run(token=ask_for_token(provider, OTHER_AUDIENCE)["access_token"])
+    browser.done()
+
+    made = provider.made
+    # Some of each: tokens, refresh tokens, codes and device codes.
+    assert len(made) > 8
+    assert [line for line in caplog.messages if "a new token" in line]
+    assert found([*made, BASIC[2], POST[2]], caplog.text, *written) == []

@@ -15,6 +15,7 @@ from page_browser import PageBrowser
 from token_stores import DictStore
 
 from flyte_lite._auth.store import store_of
+from flyte_lite._clock import SYSTEM_CLOCK, Deadline
 from flyte_lite.devbox import Devbox
 
 GENERATIONS = 4
@@ -51,7 +52,9 @@ class Kept:
         store, browser = DictStore(), PageBrowser(str(AUTHORITY))
         provider.tokens_live(seconds)
         with calling(self._place, auth_type="Pkce", browse=browser, token_store=store) as caller:
-            caller.call()
+            # Not shown to anybody: on a slow machine its time might be over by then.
+            assert caller.credentials is not None
+            caller.credentials.headers(Deadline(SYSTEM_CLOCK, 60.0))
         browser.done()
         provider.tokens_live(3600)
         for (service, name), value in store.kept.items():
@@ -93,17 +96,21 @@ def test_tokens_that_end_while_all_of_them_work(
     provider: OidcProvider, box: Devbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = Kept("file", box, tmp_path, monkeypatch)
-    kept.sign_in(provider, 3)
-    provider.tokens_live(3)
+    kept.sign_in(provider, 4)
+    provider.tokens_live(4)
     with Crowd(kept.arguments, processes=8, threads=8) as crowd:
         began = time.monotonic()
-        while time.monotonic() < began + 8:
-            assert crowd.call() == []
+        while time.monotonic() < began + 9:
+            # A machine that is slow enough may come late with two tokens in a row, which is no sign-out.
+            assert [problem for problem in crowd.call() if "knows it not, or not any more" not in problem] == []
         passed = time.monotonic() - began
+        provider.tokens_live(3600)
+        provider.end_tokens()
+        assert crowd.call() == []
 
     assert provider.refused == []
-    # It counts in whole seconds, so that a token may be over after two.
-    assert 2 <= provider.granted[REFRESHED] <= 1 + passed / 2
+    # It counts in whole seconds, so that a token may be over after three.
+    assert 3 <= provider.granted[REFRESHED] <= 2 + passed / 3
 
 
 @pytest.mark.parametrize("where", ["file", "keyring"])
