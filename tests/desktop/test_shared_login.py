@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -78,6 +79,12 @@ def place(box: Devbox) -> tuple[str, str]:
     return box.endpoint.partition("://")[2], "tokens"
 
 
+def tokens_kept(session: Session, box: Devbox) -> dict[str, Any]:
+    code = "import sys, keyring; print(keyring.get_password(*sys.argv[1:]))"
+    found: dict[str, Any] = json.loads(session.python(code, *place(box)))
+    return found
+
+
 def command(*words: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "flyte_lite", *words)
 
@@ -145,8 +152,7 @@ keyring.set_password(*sys.argv[1:4])
 def test_a_login_of_before_is_found_and_moved(user: Session, person: Person, box: Devbox) -> None:
     with user.started(*command("login")) as login:
         allow(login, person)
-    service, name = place(box)
-    tokens = json.loads(user.python("import sys, keyring; print(keyring.get_password(*sys.argv[1:]))", service, name))
+    tokens, (service, name) = tokens_kept(user, box), place(box)
     user.python("import sys, keyring; keyring.delete_password(*sys.argv[1:])", service, name)
     # As the official SDK kept them before 2.5.10.
     for part in ("access_token", "refresh_token"):
@@ -224,15 +230,21 @@ print(len(list(flyte_lite.remote.Run.listall(project="flytesnacks", domain="deve
 
 
 def test_nothing_of_a_login_is_printed(user: Session, person: Person, box: Devbox) -> None:
-    with user.started(*command("login"), FLYTE_LITE_LOG="DEBUG") as login:
-        said = [*allow(login, person)[1:]]
-    for words in (["whoami"], ["whoami", "--json"], ["doctor"], ["logout"]):
-        done = user.run(*command(*words), ok=False)
+    # Of all libraries that a keyring brings along, too.
+    code = "import logging, sys; logging.basicConfig(level=0); from flyte_lite._cli import main; sys.exit(main())"
+    debugging = (sys.executable, "-c", code)
+    with user.started(*debugging, "login") as login:
+        tab = person.open(login.opened())
+        tab.press("Allow")
+        tab.shows("You can close this page")
+        secrets = [parse_qs(urlsplit(tab.address).query)["code"][0]]
+        said = [*login.ended()[1:]]
+    for words in (["whoami"], ["doctor"], ["logout"]):
+        tokens = tokens_kept(user, box)
+        secrets += [tokens["access_token"], tokens["refresh_token"]]
+        done = user.run(*debugging, *words)
         said += [done.stdout, done.stderr]
-        if words == ["whoami"]:
-            service, name = place(box)
-            tokens: dict[str, Any] = json.loads(
-                user.python("import sys, keyring; print(keyring.get_password(*sys.argv[1:]))", service, name)
-            )
-    for secret in (tokens["access_token"], tokens["refresh_token"]):
-        assert secret not in "\n".join(said)
+        box.issuer.expire_tokens()
+    assert len(set(secrets)) == 5, "it was renewed once"
+    assert "DEBUG:flyte_lite" in said[1]
+    assert [secret for secret in secrets if secret in "\n".join(said)] == []
