@@ -353,6 +353,7 @@ def test_no_secret_goes_to_where_it_could_be_read(plain: Provider, endpoint: Opt
         ({"client_id": ""}, "must say something"),
         ({"client_secret": ""}, "must say something"),
         ({"audience": ""}, "must say something"),
+        ({"scopes": "all offline"}, r"such as \['all', 'offline'\]"),
     ],
 )
 def test_settings_that_are_none(settings: dict[str, str], said: str) -> None:

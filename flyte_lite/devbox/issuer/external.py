@@ -51,7 +51,7 @@ class ExternalIssuer:
     As the real server with `runs.authMetadata.externalAuthServerBaseUrl`, the devbox passes on what the provider says
     of itself. Unlike it, which leaves that to a proxy, the devbox also looks at tokens: it asks the provider about each
     one, so that a token that was revoked there is worth nothing here. Tokens that a provider can't be asked about, such
-    as the JWTs of some, are not taken.
+    as the JWTs of some, are not taken. It is asked directly, through no proxy.
 
     Args:
         url: What the provider calls itself: the `issuer` of its document.
@@ -88,6 +88,8 @@ class ExternalIssuer:
     ) -> None:
         if not client_id or not client_secret or not audience:
             raise ValueError("client_id, client_secret and audience must say something: tokens are asked about by them")
+        if isinstance(scopes, str):
+            raise ValueError(f"scopes is a list of texts, such as {scopes.split()}")
         self.url = url
         _place(url)
         pair = f"{quote_plus(client_id)}:{quote_plus(client_secret)}"
