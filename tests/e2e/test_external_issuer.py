@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import pickle
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Optional
 
 import pytest
@@ -213,6 +216,31 @@ def test_a_provider_that_does_not_answer(plain: Provider) -> None:
     with pytest.raises(errors.UnavailableError, match="can't be asked: no answer in 1 s"):
         trusted.identity(TOKEN)
     over.set()
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 200 OK\r\n\r\n"], ids=["head", "body"])
+def test_a_provider_that_answers_byte_by_byte(head: bytes) -> None:
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(head)
+                while not over.wait(0.02):
+                    connection.sendall(b" ")
+
+        dripping = pool.submit(drip)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        trusted = ExternalIssuer(url, client_id="c", client_secret="s", audience="a", timeout=0.5)
+        began = time.monotonic()
+        try:
+            with pytest.raises(errors.UnavailableError, match=r"can't be asked: no answer in 0\.5 s"):
+                trusted.metadata("")
+            assert time.monotonic() - began < 10
+        finally:
+            over.set()
+            dripping.result(10)
 
 
 def test_a_provider_that_is_not_there() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import ipaddress
@@ -62,7 +63,7 @@ class ExternalIssuer:
         redirect_uri: Where a browser comes back to; without a port, the program takes a free one.
         scopes: What programs are told to ask for.
         ca_file: PEM file of the only authorities to trust for it; None are the usual ones.
-        timeout: Seconds that each step of a question may take.
+        timeout: Seconds that connecting to it may take, and then the answer.
         remembered: Seconds for which a token that was good is not asked about again.
         clock: What time it is.
 
@@ -239,17 +240,36 @@ class ExternalIssuer:
             else http.client.HTTPConnection(parts.hostname, parts.port, timeout=self._timeout)
         )
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        late = threading.Event()
         try:
-            connection.request(method, target, body, {"Accept": "application/json", **(headers or {})})
-            answer = connection.getresponse()
-            read = answer.read(_MOST + 1)
+            connection.connect()
+            # Each wait for it ends by itself; but an answer that comes byte by byte is one wait after the other.
+            alarm = threading.Timer(self._timeout, _cut, (connection.sock, late))
+            alarm.daemon = True
+            alarm.start()
+            try:
+                connection.request(method, target, body, {"Accept": "application/json", **(headers or {})})
+                answer = connection.getresponse()
+                read = answer.read(_MOST + 1)
+            finally:
+                alarm.cancel()
+            if late.is_set():
+                raise socket.timeout
         except (OSError, http.client.HTTPException, UnicodeError) as error:
             # The last is a host, or a path, that can't be written in a request.
-            why = f"no answer in {self._timeout:g} s" if isinstance(error, socket.timeout) else type(error).__name__
+            slow = late.is_set() or isinstance(error, socket.timeout)
+            why = f"no answer in {self._timeout:g} s" if slow else type(error).__name__
             raise refusal(Code.UNAVAILABLE, f"the identity provider {self.url} can't be asked: {why}") from error
         finally:
             connection.close()
         return answer.status, _object(read)
+
+
+def _cut(connection: socket.socket, late: threading.Event) -> None:
+    late.set()
+    with contextlib.suppress(OSError):
+        # TCP's own: that of TLS is not for another thread than the one that reads.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def _end(said: Mapping[str, Any]) -> float:
