@@ -221,8 +221,10 @@ def test_a_refresh_token_ends(front: Front) -> None:
     token = front.signed_in()["refresh_token"]
     front.clock.now += 30 * 24 * 3600 - 1
     token = front.refresh(token).fields["refresh_token"]
+    assert front.good(token)
     front.clock.now += 30 * 24 * 3600
 
+    assert not front.good(token)
     assert front.refresh(token).error == "invalid_grant"
 
 
