@@ -39,6 +39,7 @@ def test_a_person_picks_a_name_and_allows(front: Front) -> None:
     back = front.press(page, "authorize", user="grace", decision="allow")
 
     assert page.status == 200
+    assert (back.headers["cache-control"], back.headers["referrer-policy"]) == ("no-store", "no-referrer")
     assert "Grace Hopper" in page.page
     assert "<script" not in page.page
     assert back.headers["location"].startswith(f"{CALLBACK}?")
@@ -86,6 +87,7 @@ def test_a_page_is_shown_in_no_frame_and_loads_nothing(front: Front) -> None:
     assert policy["form-action"] == "'self' http://localhost:4000", "where the form's answer may lead"
     assert "unsafe" not in headers["content-security-policy"]
     assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "same-origin"
     assert headers["cache-control"] == "no-store"
     assert "HttpOnly; SameSite=Lax" in headers["set-cookie"]
     assert "Secure" not in headers["set-cookie"]
@@ -261,7 +263,7 @@ def test_a_person_types_in_a_code_and_allows(front: Front) -> None:
     )
     assert urlsplit(device["verification_uri_complete"]).query == f"user_code={device['user_code']}"
     assert "form" in entry.page
-    assert device["user_code"] in page.page, "to be compared"
+    assert f">{device['user_code']}</code>" in page.page, "to be compared"
     assert "Signed in" in done.page
     assert poll(front, device) == "token of grace"
 
