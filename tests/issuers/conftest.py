@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from caller import CERTIFICATES
-from oidc_provider import OidcProvider, trusted
+from oidc_provider import AUTHORITY, OidcProvider, trusted
+from page_browser import PageBrowser
 from programs import needed
 
 from flyte_lite.devbox import Devbox
@@ -51,3 +52,10 @@ def box(running_box: Devbox, provider: OidcProvider) -> Devbox:
     running_box.faults.clear()
     running_box.calls.clear()
     return running_box
+
+
+@pytest.fixture
+def browser() -> Iterator[PageBrowser]:
+    made = PageBrowser(str(AUTHORITY))
+    yield made
+    made.done()

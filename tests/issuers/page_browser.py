@@ -8,7 +8,7 @@ import threading
 import urllib.error
 import urllib.request
 from html.parser import HTMLParser
-from typing import Any, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 from urllib.parse import urlencode, urljoin, urlsplit
 
 MOST_PAGES = 12
@@ -152,3 +152,13 @@ class PageBrowser:
             at = answer.headers.get("Location", answer.url) if answer.status in (302, 303) else answer.url
             self.pages.append((at, answer.status, text))
             return at, "" if at != answer.url else text
+
+
+def enters_code(browser: PageBrowser) -> Callable[[str], None]:
+    """What somebody does on another device who reads what is printed."""
+
+    def tell(text: str) -> None:
+        page, _, rest = text.partition("To sign in, open ")[2].partition(" and ")
+        browser(page, rest.rpartition(" ")[2])
+
+    return tell
