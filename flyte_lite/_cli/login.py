@@ -111,10 +111,12 @@ def _logout(config: Config, server: Endpoint, transport: Transport, deadline: De
     if not where:
         say(f"nothing is kept: {_why_memory(config)}; --token-store says where else to look")
         return 0
-    ended = login_of(config, transport, server).end(deadline)
+    login = login_of(config, transport, server)
+    ended = login.end(deadline)
     endpoint = shown_address(config.endpoint or "")
     if not ended.removed:
-        fail(f"the login to {endpoint} could not be removed from {where}")
+        trouble = login.trouble(Deadline(SYSTEM_CLOCK, _REVOCATION_SECONDS)) or "it was refused"
+        fail(f"the login to {endpoint} could not be removed from {where}: {trouble}")
         return 1
     if not ended.there:
         say(f"nobody is signed in to {endpoint}: there is nothing of it in {where}")

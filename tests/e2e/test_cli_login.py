@@ -175,12 +175,20 @@ opener.open(urllib.parse.urljoin(sys.argv[1], action), urllib.parse.urlencode(fo
 """
 
 
+# A keyring has two seconds from its import on; on a machine that is busy with other tests, that alone may take them.
+WITH_KEYRING = """
+import sys, keyring
+keyring.get_keyring()
+from flyte_lite._cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own."""
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **variables}
-    return subprocess.run(
-        [sys.executable, "-m", "flyte_lite", *words], env=environ, capture_output=True, text=True, timeout=60
-    )
+    start = ["-c", WITH_KEYRING] if "PYTHON_KEYRING_BACKEND" in variables else ["-m", "flyte_lite"]
+    return subprocess.run([sys.executable, *start, *words], env=environ, capture_output=True, text=True, timeout=60)
 
 
 def test_a_login_with_a_browser(box: Devbox, folder: Path, tmp_path: Path) -> None:
@@ -280,6 +288,26 @@ def test_a_keyring_that_does_not_work_is_found_before_anybody_signs_in(box: Devb
     assert done.returncode == 1
     assert "a login would be forgotten at once: the keyring failed with NoKeyringError. Give --token" in done.stderr
     assert box.issuer.waiting() == []
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [("Locked", "the keyring failed with KeyringError"), ("Hanging", "the keyring did not answer within 2 s")],
+)
+def test_a_keyring_that_is_shut_lets_no_login_go(backend: str, said: str, box: Devbox, tmp_path: Path) -> None:
+    pytest.importorskip("keyring", reason="this is about one that is there and fails")
+
+    done = run(
+        "logout",
+        "--endpoint",
+        box.endpoint,
+        FLYTE_LITE_TOKEN_STORE="keyring",
+        PYTHON_KEYRING_BACKEND=f"keyrings.{backend}",
+        KEYRINGS_FILE=str(tmp_path / "asked"),
+    )
+
+    assert done.returncode == 1
+    assert f"the login to {box.endpoint} could not be removed from the keyring: {said}" in done.stderr
 
 
 def test_a_keyring_that_forgets_is_found_as_soon_as_it_has(box: Devbox) -> None:
