@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import html
+import http.client
+import json
 import logging
 import re
 import urllib.error
@@ -117,6 +119,24 @@ def program(box: Devbox, **further: Any) -> dict[str, Any]:
 def test_nobody_is_let_in_without_a_token(box: Devbox) -> None:
     with Client(box.endpoint, project=PROJECT, domain=DOMAIN) as client, pytest.raises(errors.UnauthenticatedError):
         client.runs.get("r1").fetch()
+
+
+def test_all_calls_need_a_token_but_those_that_tell_how_to_get_one(box: Devbox) -> None:
+    port = int(box.endpoint.rpartition(":")[2])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    let_in = set()
+    with contextlib.closing(connection):
+        for path, rpc in box._application._rpcs.items():
+            connection.request("POST", path, b"{}", {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            said = answer.read()
+            if answer.status != 401:
+                let_in.add(rpc.name)
+            else:
+                assert json.loads(said)["code"] == "unauthenticated"
+                assert answer.headers["www-authenticate"].startswith("Bearer ")
+
+    assert let_in == {"AuthMetadataService/GetOAuth2Metadata", "AuthMetadataService/GetPublicClientConfig"}
 
 
 def test_a_program_runs_tasks_that_call_tasks(box: Devbox) -> None:

@@ -142,6 +142,7 @@ def test_what_is_told_of_a_token(front: Front) -> None:
     assert (refresh["active"], refresh["sub"], refresh.get("aud")) == (True, "ada", None)
     document = front.ask("GET", "/oauth2/.well-known/oauth-authorization-server").fields
     assert access["iss"] == refresh["iss"] == document["issuer"]
+    assert "sign_in" not in access, "a number of ours"
     front.refresh(given["refresh_token"])
     for token in (given["refresh_token"], "unknown"):
         assert front.post("introspect", front.basic, token=token).fields == {"active": False}
