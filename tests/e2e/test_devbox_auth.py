@@ -139,6 +139,27 @@ def test_all_calls_need_a_token_but_those_that_tell_how_to_get_one(box: Devbox) 
     assert let_in == {"AuthMetadataService/GetOAuth2Metadata", "AuthMetadataService/GetPublicClientConfig"}
 
 
+def test_who_finds_no_rpc_reads_how_to_sign_in(box: Devbox) -> None:
+    address = urlsplit(box.endpoint).netloc
+    documents = {}
+    with contextlib.closing(http.client.HTTPConnection(address, timeout=10)) as connection:
+        for path in ("/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/oauth2"):
+            connection.request("GET", path, headers={"X-Forwarded-Proto": "https"})
+            answer = connection.getresponse()
+            assert answer.headers["content-type"] == "application/json"
+            documents[path] = json.loads(answer.read())
+        # What would follow the head of its answer would be taken for the beginning of the next one.
+        connection.request("HEAD", path)
+        answer = connection.getresponse()
+        assert (answer.read(), int(answer.headers["content-length"]) > 100) == (b"", True)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read() == b"OK"
+
+    server, issuer = documents.values()
+    assert server["issuer"] == issuer["issuer"] == f"https://{address}/oauth2"
+    assert server["tokenEndpoint"] == issuer["token_endpoint"], "the real server's spelling, and RFC 8414's"
+
+
 def test_a_program_runs_tasks_that_call_tasks(box: Devbox) -> None:
     with Client(api_key=box.issuer.api_key, project=PROJECT, domain=DOMAIN) as client:
         run = client.run(client.tasks.get("numbers.after_next", version="v1").fetch(), x=1)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import logging
 import pickle
+import re
 import socket
 import threading
 import time
@@ -82,6 +84,10 @@ def provider(request: pytest.FixtureRequest) -> Iterator[Provider]:
 def plain() -> Iterator[Provider]:
     with Issuer() as issuer:
         yield Provider(issuer)
+
+
+def connection_to(box: Devbox) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection(box.endpoint.partition("//")[2], timeout=10)
 
 
 def test_a_token_is_whose_the_provider_says(provider: Provider) -> None:
@@ -369,6 +375,11 @@ def test_a_document_that_is_none(
             ask()
         assert caught.value.code is code
     assert plain.asked() == [], "nobody is asked about a token who is not known to be the provider"
+    with Devbox(auth=trusted) as box, contextlib.closing(connection_to(box)) as connection:
+        connection.request("GET", RFC_8414)
+        answer = connection.getresponse()
+        assert re.match(f"{code.value}: .*{said}", answer.read().decode())
+        assert answer.status == (503 if code is Code.UNAVAILABLE else 500)
 
 
 @pytest.mark.parametrize(
