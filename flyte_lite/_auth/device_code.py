@@ -138,17 +138,23 @@ class DeviceCode:
         form = {"grant_type": _GRANT, "device_code": pending.code, **fields}
         while True:
             left = deadline.left()
-            deadline.sleep(interval if left is None else min(interval, left))
+            rest = max(0.0, pending.life - (deadline.clock.monotonic() - pending.born.monotonic))
+            # Who is to come again when the code is long over need not wait for that.
+            late = interval > rest + _PATIENCE
+            pause = rest if late else interval
+            deadline.sleep(pause if left is None else min(pause, left))
             if deadline.canceled:
                 raise CanceledError("signing in was canceled", Code.CANCELED, sent=False)
             # Not what the clock says now, which may have woken us a little early: never sooner than told.
-            if left is not None and left <= interval:
+            if left is not None and left <= pause:
                 raise CallTimeoutError(
                     f"nobody entered the device code within {deadline.seconds:g} s; give it more with timeout=, or "
                     "call again, as the code is still good",
                     Code.DEADLINE_EXCEEDED,
                     sent=False,
                 )
+            if late:
+                raise self._over()
             unheard, self._unheard = self._unheard, True  # Ctrl-C is one way to lose an answer
             try:
                 answer = self._provider.post(
@@ -177,10 +183,13 @@ class DeviceCode:
             self._pending = pending = pending._replace(interval=interval)
             # By the clock that nobody sets: somebody may be about to enter it. After a sleep the provider knows.
             if deadline.clock.monotonic() - pending.born.monotonic >= pending.life:
-                self._pending = None
-                raise UnauthenticatedError(
-                    "the device code was not entered while it was good", Code.UNAUTHENTICATED, sent=False
-                )
+                raise self._over()
+
+    def _over(self) -> UnauthenticatedError:
+        self._pending = None
+        return UnauthenticatedError(
+            "the device code was not entered while it was good", Code.UNAUTHENTICATED, sent=False
+        )
 
     def _settled(self, answer: ProviderAnswer) -> Token:
         if answer.error == "expired_token":

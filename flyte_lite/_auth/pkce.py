@@ -30,8 +30,9 @@ from flyte_lite.errors import (
     UnavailableError,
 )
 
-# Codes are good for a minute or more.
+# Codes are good for a minute or more, and by RFC 6749 for no more than ten.
 _REPEATS = 4
+_LONGEST_PAUSE = 600.0
 
 _DONE: Reply = (200, "Signed in", "You can close this page and go back to your program.")
 _NOT_OURS: Reply = (400, "Not valid", "This is not the sign-in that your program waits for.")
@@ -138,7 +139,8 @@ def _pause(number: int, error: Optional[Exception]) -> Optional[float]:
     """Seconds until the code is shown again: for a provider that is down for a moment nobody has to sign in again."""
     if number > _REPEATS or not isinstance(error, (ConnectFailedError, UnavailableError)):
         return None
-    return max(pushback(error) or 0.0, float(number))
+    pause = max(pushback(error) or 0.0, float(number))
+    return pause if pause < _LONGEST_PAUSE else None
 
 
 def _invitation(config: ClientConfig, url: str, redirect_uri: str, opened: bool, can_paste: bool) -> str:

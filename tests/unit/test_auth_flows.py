@@ -17,7 +17,7 @@ from flyte_lite._auth.discovery import ClientConfig
 from flyte_lite._auth.given import GivenToken
 from flyte_lite._auth.passthrough import Passthrough, auth_metadata
 from flyte_lite._auth.person import Person
-from flyte_lite._auth.pkce import Pkce
+from flyte_lite._auth.pkce import Pkce, _pause
 from flyte_lite._auth.provider import IdentityProvider
 from flyte_lite._auth.tokens import Moment, Token
 from flyte_lite._clock import Cancel, Deadline
@@ -236,6 +236,31 @@ def test_a_device_code_without_an_interval_is_polled_for_every_five_seconds() ->
     bench.device().fetch(bench.deadline())
 
     assert bench.clock.slept == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("interval", "answers", "slept"),
+    [
+        (86400, [], [1800]),
+        (7, [HttpAnswer(429, "", {"retry-after": ["86400"]}, b"")], [7, 1793]),
+    ],
+    ids=["interval", "retry-after"],
+)
+def test_nobody_waits_for_a_day_for_a_code_of_half_an_hour(interval: int, answers: list[Any], slept: list[int]) -> None:
+    bench = Bench(*answers, GRANTED)
+    bench.web.on(DEVICE, {**CODE, "interval": interval})
+
+    with pytest.raises(errors.UnauthenticatedError, match="not entered while it was good"):
+        bench.device().fetch(bench.deadline(None))
+    assert bench.clock.slept == slept
+    assert len(bench.forms) == len(answers)
+
+
+@pytest.mark.parametrize(("asked", "pause"), [("3", 3.0), ("0", 1.0), ("86400", None)])
+def test_a_code_of_a_browser_is_shown_again_while_it_may_be_good(asked: str, pause: Optional[float]) -> None:
+    error = errors.UnavailableError("busy", Code.UNAVAILABLE, headers={"retry-after": [asked]})
+
+    assert _pause(1, error) == pause
 
 
 def test_slow_down_makes_it_slower_for_good() -> None:
