@@ -216,7 +216,10 @@ class Discovery:
 
 def documents(issuer: str) -> list[str]:
     """Where a provider has what it says of itself: by RFC 8414 §3.1, or by OpenID Connect Discovery §4."""
-    parts = urlsplit(issuer)
+    try:
+        parts = urlsplit(issuer)
+    except ValueError:
+        return []  # a server may say anything
     path = parts.path.rstrip("/")
     base = parts._replace(path="", query="", fragment="").geturl()
     return [f"{base}{_WELL_KNOWN}{path}", f"{base}{path}{_OPENID}"]

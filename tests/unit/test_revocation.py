@@ -148,3 +148,10 @@ def test_why_it_was_not_revoked_is_said_without_the_token(answer: Any, said: str
 
     assert said in reason
     assert "refresh?" not in reason
+
+
+def test_an_issuer_that_is_no_address_ends_no_sign_out_with_a_traceback() -> None:
+    bench = Bench(DONE, issuer="https://[idp")
+
+    assert bench.revoke() == "the identity provider names no revocation_endpoint"
+    assert bench.forms == []
