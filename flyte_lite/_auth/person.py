@@ -20,8 +20,15 @@ BY_PLAIN_HTTP = "the server is spoken to by plain http, and nobody asked for tha
 
 
 def _on_terminal() -> bool:
-    # A notebook's kernel has no terminal, and somebody who reads what it prints.
-    return "ipykernel" in sys.modules or _console.is_terminal(sys.stderr)
+    return _in_notebook() or _console.is_terminal(sys.stderr)
+
+
+def _in_notebook() -> bool:
+    """Whether a notebook's kernel runs this, which has no terminal, and somebody who reads what it prints."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    kernel = getattr(shell, "kernel", None)
+    # What runs a notebook by itself, such as papermill, lets it ask for no input.
+    return kernel is not None and getattr(kernel, "_allow_stdin", True) is not False
 
 
 def has_browser(environ: Mapping[str, str] = os.environ) -> bool:

@@ -6,6 +6,7 @@ import base64
 import io
 import sys
 import traceback
+from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
@@ -109,6 +110,27 @@ def test_nobody_reads_what_is_no_stream(stderr: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "stderr", stderr)
 
     assert Person(None, {}).absence() == "stderr is no terminal"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "absence"),
+    [
+        (None, "stderr is no terminal"),
+        (SimpleNamespace(_allow_stdin=True), ""),
+        (SimpleNamespace(_allow_stdin=False), "stderr is no terminal"),
+        (SimpleNamespace(), ""),
+    ],
+    ids=["imported", "notebook", "papermill", "unknown"],
+)
+def test_somebody_sits_before_a_notebook_that_takes_input(
+    kernel: Any, absence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = SimpleNamespace() if kernel is None else SimpleNamespace(kernel=kernel)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setitem(sys.modules, "ipykernel", SimpleNamespace())
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+
+    assert Person(None, {}).absence() == absence
 
 
 @pytest.mark.parametrize(("asked", "environ", "terminal", "absence"), ABSENCES)
