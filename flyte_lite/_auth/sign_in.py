@@ -239,6 +239,7 @@ class SignIn(NamedTuple):
             audience=self.known.audience,
             scopes=self.known.scopes if program else (),
             token_endpoint=self.known.token_endpoint,
+            issuer=self.known.issuer,
         )
 
     def _proof(self) -> ClientProof:

@@ -75,6 +75,7 @@ def place_of(
     audience: str = "",
     scopes: tuple[str, ...] = (),
     token_endpoint: str = "",
+    issuer: str = "",
 ) -> Place:
     """The entry of somebody who calls a server. Nobody else's settings lead there.
 
@@ -90,8 +91,8 @@ def place_of(
     bare = f"[{host}]" if ":" in host else host
     usual = (scheme, port) == ("https", 443)
     service = f"{bare}{path}" if usual else f"{bare}:{port}{path}"
-    of = {"client_id": client_id, "audience": audience, "token_endpoint": token_endpoint, "scope": " ".join(scopes)}
-    said = {"": program, "by": scheme if scheme != "https" else "", **of}
+    of = {"client_id": client_id, "audience": audience, "token_endpoint": token_endpoint, "issuer": issuer}
+    said = {"": program, "by": scheme if scheme != "https" else "", **of, "scope": " ".join(scopes)}
     words = [f"{name}{'=' if name else ''}{quote(value, safe='/:')}" for name, value in said.items() if value]
     if words:
         return Place(service, " ".join((SHARED_NAME, *words)))

@@ -85,7 +85,16 @@ def test_whose_flow_is_not_named_shows_it_when_the_server_wants_somebody() -> No
     assert bench.second() == {"authorization": "Bearer of_('flyte.example',_'tokens')"}
 
 
-@pytest.mark.parametrize("settings", [{"client_id": "me"}, {"known": ClientConfig(audience="us")}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"client_id": "me"},
+        {"known": ClientConfig(audience="us")},
+        {"known": ClientConfig(token_endpoint="https://idp.example/b/token")},
+        {"known": ClientConfig(issuer="https://idp.example/b")},
+    ],
+    ids=str,
+)
 def test_who_says_more_of_themselves_is_somebody_else(settings: dict[str, Any]) -> None:
     bench = Bench("https://flyte.example", SHARED, auth_type="Pkce", **settings)
 

@@ -91,6 +91,9 @@ def test_everybody_else_has_a_name_of_their_own() -> None:
     assert place_of(*server, program="ClientSecret", client_id="me", audience="x", scopes=("b", "c")) == Place(
         "flyte.example", "tokens ClientSecret client_id=me audience=x scope=b%20c"
     )
+    assert place_of(*server, issuer="https://idp.example/b") == Place(
+        "flyte.example", "tokens issuer=https://idp.example/b"
+    )
     assert place_of("http", "localhost", 80, "") == Place("localhost:80", "tokens by=http")
 
 
