@@ -65,7 +65,8 @@ class Stored:
         there = self._there(deadline)
         if self._answers(there, old, deadline):
             return there
-        with self.alone(deadline):
+        # Of a store that keeps nothing, nobody else has anything.
+        with contextlib.nullcontext() if self.trouble else self.alone(deadline):
             there = self._there(deadline)
             while not self._answers(there, old, deadline):
                 latest = old if there is None or (there.refresh is None and old is not None) else there

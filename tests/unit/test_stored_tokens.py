@@ -254,6 +254,19 @@ def test_a_keyring_that_can_not_be_used_is_as_good_as_none(make: Make, caplog: p
     assert caplog.records == []
 
 
+def test_where_nothing_is_kept_nobody_is_waited_for(make: Make) -> None:
+    class Broken(DictStore):
+        trouble = "the keyring failed"
+
+        def get(self, service: str, name: str) -> Optional[str]:
+            return None
+
+    bench = make(store=Broken())
+    with ProcessLock(f"{KEY[0]}\0{KEY[1]}", bench.environ).held(Deadline(SYSTEM_CLOCK, 20)):
+        assert bench.renew(bench.token("a1", "r1")) == "a2"
+    assert bench.source.renewed == ["r1"]
+
+
 def test_a_keyring_that_ends_meanwhile_is_not_one_that_was_signed_out_of(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
