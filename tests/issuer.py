@@ -282,7 +282,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
         path, _, query = self.path.partition("?")
         is_form = "form" in self.headers.get("content-type", "")
-        form = dict(parse_qsl(body.decode() if is_form else query))
+        form = dict(parse_qsl(query) + (parse_qsl(body.decode()) if is_form else []))
         headers = {name.lower(): value for name, value in self.headers.items()}
         status, kind, answer, further = self.owner.answer(Request(self.command, path, headers, form))
         self.send_response(status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
@@ -98,8 +99,9 @@ def test_a_token_is_whose_the_provider_says(provider: Provider) -> None:
         "token_type": "Bearer",
     }
     (asked,) = provider.asked()
-    assert asked.form == {"token": TOKEN, "token_type_hint": "access_token"}
-    assert asked.headers["authorization"].startswith("Basic ")
+    assert asked.form == {"x": "1", "token": TOKEN, "token_type_hint": "access_token"}
+    pair = base64.b64decode(asked.headers["authorization"].partition("Basic ")[2]).decode()
+    assert pair == "flyte%3A1:planted%3As3cret+%2F%2B", "as RFC 6749, 2.3.1 has it"
 
 
 def test_a_devbox_admits_by_its_tokens_and_says_where_they_come_from(provider: Provider) -> None:
@@ -325,6 +327,16 @@ def test_what_is_remembered_of_a_token(plain: Provider) -> None:
         trusted.identity("another")
     plain.says = 200, GOOD
     assert trusted.identity("another")["sub"] == "ada", "what was refused is not remembered"
+
+
+def test_not_every_token_that_ever_came_is_remembered(plain: Provider) -> None:
+    trusted = plain.trusted(remembered=600.0)
+    for number in range(1001):
+        trusted.identity(str(number))
+
+    assert len(trusted._good) <= 1000
+    trusted.identity("1000")
+    assert len(plain.asked()) == 1001, "the last one is"
 
 
 @pytest.mark.parametrize(
