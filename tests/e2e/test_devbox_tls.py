@@ -10,6 +10,7 @@ import ssl
 import struct
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,21 @@ def test_a_handshake_takes_as_long_as_it_may() -> None:
         with pytest.raises(socket.timeout):
             handshake(connection, 0.05)
         assert time.monotonic() - began < 5
+
+
+def test_what_follows_a_handshake_has_the_time_that_it_had_before() -> None:
+    context = server_context(SERVER, None)
+    assert context is not None
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+    ours, theirs = socket.socketpair()
+    trusting = ssl.create_default_context(cafile=str(AUTHORITY))
+    with ThreadPoolExecutor(1) as pool:
+        client = pool.submit(trusting.wrap_socket, theirs, server_hostname="127.0.0.1")
+        with context.wrap_socket(ours, server_side=True, do_handshake_on_connect=False) as connection:
+            connection.settimeout(77)
+            assert handshake(connection, 10)
+            assert connection.gettimeout() == 77
+            client.result(10).close()
 
 
 def test_a_request_that_came_with_the_one_before_is_answered(box: Devbox) -> None:

@@ -242,6 +242,16 @@ def test_a_provider_that_does_not_answer(plain: Provider) -> None:
     over.set()
 
 
+def test_a_provider_that_begins_no_tls() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        trusted = ExternalIssuer(url, client_id="c", client_secret="s", audience="a", timeout=0.2)
+        began = time.monotonic()
+        with pytest.raises(errors.UnavailableError, match=r"can't be asked: no answer in 0\.2 s"):
+            trusted.metadata("")
+        assert time.monotonic() - began < 10
+
+
 @pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 200 OK\r\n\r\n"], ids=["head", "body"])
 def test_a_provider_that_answers_byte_by_byte(head: bytes) -> None:
     over = threading.Event()
