@@ -13,7 +13,7 @@ import pytest
 from fakes import FakeClock
 
 from flyte_lite import errors
-from flyte_lite._auth.tokens import Moment, Together, Token, TokenCredentials
+from flyte_lite._auth.tokens import Moment, Together, Token, TokenCredentials, unsent
 from flyte_lite._clock import Cancel, Deadline
 from flyte_lite.errors import Code
 
@@ -537,3 +537,22 @@ def test_a_token_shows_nothing_of_itself() -> None:
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         with pytest.raises(TypeError):
             pickle.dumps(token, protocol)
+
+
+def test_a_new_token_is_renewed_early_whatever_became_of_the_one_before() -> None:
+    bench = Bench(100.0, unavailable(), 10.0, 100.0)
+    sent = bench.show()
+    bench.clock.now += 91
+    assert bench.show() == sent, "an early renewal failed"
+    assert bench.refuse(sent)
+    bench.clock.now += 9.5
+
+    assert bench.show() == {HEADER: "Bearer t4"}
+
+
+def test_of_what_a_provider_sends_only_when_to_come_again_is_told() -> None:
+    headers = {"set-cookie": ["session=planted"], "retry-after": ["3"], "date": ["today"]}
+    error = unsent(errors.UnavailableError("busy", Code.UNAVAILABLE, headers=headers), "no token")
+
+    assert error.headers == {"retry-after": ["3"], "date": ["today"]}
+    assert (str(error.message), error.sent) == ("no token: busy", False)

@@ -7,12 +7,12 @@ import sys
 from typing import Any, Optional
 
 import pytest
-from fakes import FakeClock
+from fakes import FakeClock, FakeWeb
 
 from flyte_lite import errors
 from flyte_lite._auth.passthrough import Passthrough
 from flyte_lite._auth.tokens import Together, TokenCredentials
-from flyte_lite._clock import Deadline
+from flyte_lite._clock import SYSTEM_CLOCK, Deadline
 from flyte_lite._connection import OnDemand, channel_of, sign_in_of, transport_of
 from flyte_lite._http.origin import Origin
 from flyte_lite.config import Config
@@ -236,3 +236,22 @@ def test_repeats_are_as_many_as_is_said(retries: int) -> None:
 
     assert channel_of(config, config.server())._retry.retries == retries
     assert channel_of(Config(endpoint="h"), Config(endpoint="h").server())._retry.retries == 3
+
+
+@pytest.mark.parametrize("flow", ["", "Pkce", "DeviceFlow"])
+def test_nobody_is_asked_to_sign_in_to_a_plain_server_of_this_machine(flow: str) -> None:
+    config = Config.load({"endpoint": "http://localhost:8090", "token_store": "memory"}, {"FLYTE_AUTH_TYPE": flow})
+    web: Any = FakeWeb()
+    made: Any = channel_of(config, config.server(), web).credentials
+
+    with pytest.raises(errors.UnauthenticatedError, match="spoken to by plain http, and nobody asked for that"):
+        made.refused({}, Deadline(web.clock, 10))
+    assert web.asked == []
+
+
+@pytest.mark.parametrize("host", ["localhost:8090", "flyte.example"])
+def test_a_proxy_is_shown_its_token_from_the_first_call_on(host: str) -> None:
+    environ = {"FLYTE_AUTH_PROXY_COMMAND": "echo proxied", "FLYTE_AUTH_TYPE": "Pkce"}
+    made = credentials(Config.load({"endpoint": f"http://{host}", "token_store": "memory"}, environ))
+
+    assert made.headers(Deadline(SYSTEM_CLOCK, 60)) == {"proxy-authorization": "Bearer proxied"}

@@ -11,7 +11,10 @@ from flyte_lite import errors
 from flyte_lite._auth.person import has_browser
 from flyte_lite._auth.tokens import Moment, Token
 from flyte_lite._cli.whoami import named
-from flyte_lite._doctor.identity import Proof, who
+from flyte_lite._clock import SYSTEM_CLOCK, Deadline
+from flyte_lite._connection import channel_of
+from flyte_lite._doctor.identity import Proof, proof_of, shows, who
+from flyte_lite.config import Config
 from flyte_lite.errors import Code
 from flyte_lite.idl.flyteidl2.auth import identity_pb2
 from flyte_lite.idl.flyteidl2.project import project_service_pb2
@@ -113,3 +116,13 @@ def test_who_it_is_fits_on_a_line() -> None:
 def test_a_browser_is_where_somebody_says_so(name: str) -> None:
     assert has_browser({name: "x", "SSH_CONNECTION": "far"})
     assert not has_browser({"SSH_CONNECTION": "far"})
+
+
+def test_the_token_of_a_proxy_proves_to_nobody_who_calls() -> None:
+    config = Config.load({"endpoint": "http://flyte.example", "proxy_command": ["echo", "proxied"]}, {"CI": "1"})
+    config = config.given({"token_store": "memory"})
+    channel = channel_of(config, config.server())
+    deadline = Deadline(SYSTEM_CLOCK, 60)
+    assert shows(channel.credentials, deadline)
+
+    assert proof_of(channel, config, deadline).token is None

@@ -148,3 +148,23 @@ def test_a_token_to_begin_with_is_shown_before_what_is_kept() -> None:
     assert bench.first() == {"authorization": "Bearer begun"}
     assert bench.vault.asked == []
     assert bench.second() == {"authorization": "Bearer of_('flyte.example',_'tokens')"}
+
+
+def test_a_program_that_asks_for_other_scopes_is_another_one() -> None:
+    key = (SERVER, "tokens ClientSecret client_id=app")
+    known = ClientConfig(scopes=("all",), token_endpoint="https://idp.example/token")
+    bench = Bench("https://flyte.example", key, client_id="app", client_secret="s", known=known)
+
+    with pytest.raises(errors.FlyteLiteError):
+        bench.first()
+    assert {name for _, name in bench.vault.asked} == {
+        "tokens ClientSecret client_id=app token_endpoint=https://idp.example/token scope=all"
+    }
+
+
+def test_a_keyring_that_is_disabled_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CI", "AWS_LAMBDA_FUNCTION_NAME"):
+        monkeypatch.delenv(name, raising=False)
+
+    assert [SignIn(disable_keyring=disabled).kept() for disabled in (False, True)] == ["the keyring", ""]
+    assert SignIn(disable_keyring=True, token_store="keyring").kept() == "the keyring"

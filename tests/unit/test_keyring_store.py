@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -363,3 +364,27 @@ def test_a_process_that_can_start_no_thread(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(threading.Thread, "start", start)
 
     assert KeyringStore(Ring).get(*PLACE) is None
+
+
+def test_a_call_with_more_time_than_a_keyring_gets_goes_on_without(hung: Hung) -> None:
+    store = KeyringStore(lambda: hung, seconds=0.05)
+
+    assert store.within(Deadline(SYSTEM_CLOCK, 60)).get(*PLACE) is None
+    assert "did not answer" in store.trouble
+
+
+@pytest.mark.parametrize(("module", "stays"), [("flyte._excepthook", False), ("flytes", True)])
+def test_no_package_that_a_keyring_finds_takes_over_tracebacks(
+    module: str, stays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def theirs(*failure: Any) -> None: ...
+
+    theirs.__module__ = module
+    ring: Any = Ring()
+    ring.get_keyring = lambda: setattr(sys, "excepthook", theirs)
+    monkeypatch.setitem(sys.modules, "keyring", ring)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    before = sys.excepthook
+
+    assert KeyringStore().get(*PLACE) is None
+    assert sys.excepthook is (theirs if stays else before)

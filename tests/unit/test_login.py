@@ -8,11 +8,12 @@ from typing import Any, Optional
 import pytest
 from fakes import FakeClock
 
+from flyte_lite._auth.lock import ProcessLock
 from flyte_lite._auth.login import Login
 from flyte_lite._auth.store import Place
 from flyte_lite._auth.stored import Stored
 from flyte_lite._auth.tokens import Moment, Token
-from flyte_lite._clock import Deadline
+from flyte_lite._clock import SYSTEM_CLOCK, Deadline
 from flyte_lite.errors import CallTimeoutError, Code
 
 
@@ -150,3 +151,14 @@ def test_a_store_that_does_not_let_go_is_told_of(tmp_path: Path) -> None:
     bench.vault.fault = "no removing"
 
     assert bench.login.end(bench.deadline) == (False, False, "")
+
+
+def test_who_renews_meanwhile_is_waited_for_or_they_would_write_it_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    assert bench.login.begin(bench.deadline)
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path), "TMPDIR": str(tmp_path)}
+
+    held = ProcessLock("flyte.example\0tokens", environ).held(Deadline(SYSTEM_CLOCK, 20))
+    with held, pytest.raises(CallTimeoutError, match="another process was not done with signing in"):
+        bench.login.end(bench.deadline)
+    assert bench.vault.kept != {}

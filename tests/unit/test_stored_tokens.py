@@ -435,3 +435,29 @@ def test_nothing_of_it_is_shown(make: Make) -> None:
         copy.deepcopy(bench.stored)
     with pytest.raises(TypeError):
         pickle.dumps(bench.stored)
+
+
+@pytest.mark.parametrize("there", [None, entry("a0", None, expires_at=0)], ids=["nothing", "nothing for the next"])
+def test_what_is_ours_alone_and_not_taken_any_more_is_asked_about_once(make: Make, there: Optional[str]) -> None:
+    bench = make(there)
+
+    def refused(old: Optional[Token], deadline: Deadline) -> Optional[Token]:
+        assert old is not None
+        bench.source.renewed.append(old.refresh)
+        assert len(bench.source.renewed) == 1
+        return None
+
+    bench.source.renew = refused  # type: ignore[method-assign]
+
+    assert bench.renew(bench.token("a1", "r1")) is None
+    assert bench.source.renewed == ["r1"]
+
+
+def test_who_signed_in_waits_a_little_to_write_it_and_no_longer(make: Make) -> None:
+    bench = make()
+    with ProcessLock(f"{KEY[0]}\0{KEY[1]}", bench.environ).held(Deadline(SYSTEM_CLOCK, 20)):
+        before = bench.clock.now
+        assert bench.stored.fetch(bench.deadline(3600.0)).value == "a2"
+
+    assert bench.clock.now - before == pytest.approx(2.0)
+    assert bench.kept == ("a2", "r2")

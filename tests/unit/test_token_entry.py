@@ -296,3 +296,32 @@ def test_an_entry_shows_nothing_of_itself() -> None:
         copy.deepcopy(kept)
     with pytest.raises(TypeError):
         pickle.dumps(kept)
+
+
+def test_an_entry_without_a_port_comes_first() -> None:
+    store = DictStore({(HOST, "tokens"): entry("a1"), (f"{HOST}:443", "tokens"): entry("b1")})
+
+    read = Entry(store, SHARED).read(DEADLINE)
+    assert read is not None
+    assert read.value == "a1"
+
+
+def test_what_was_too_long_for_its_store_goes_back_to_where_it_came_from_only() -> None:
+    text = shortened(text_of(Token("a1", NOW, refresh="r1", issued_by="https://idp.example:443/token"), NOW))
+    assert text is not None
+
+    read = token_in(text, NOW)
+    assert read is not None
+    assert (read.value, read.refresh, read.issued_by) == ("", "r1", "https://idp.example:443/token")
+
+
+def test_a_refresh_token_that_stays_the_same_is_good_though_it_could_not_be_written() -> None:
+    store = DictStore({(HOST, OWN.name): entry("a1", "r1")})
+    kept = Entry(store, OWN)
+    kept.read(DEADLINE)
+    store.failure, store.fails = OSError(28, "full"), ("set", "delete")
+
+    assert not kept.write(token("a2", "r1"), DEADLINE)
+    assert not kept.outdated(token("a1", "r1"))
+    assert not kept.write(token("a3", "r3"), DEADLINE)
+    assert kept.outdated(token("a1", "r1"))
