@@ -18,6 +18,7 @@ from typing import Any, Callable, Optional
 
 import pytest
 from caller import Place, calling
+from devbox_client import wait_for
 from fakes import FakeClock
 from issuer import CERTIFICATES, CLIENT_ID, CLIENT_SECRET, Issuer, Request
 from planted import forms
@@ -102,6 +103,12 @@ def test_a_token_is_whose_the_provider_says(provider: Provider) -> None:
     assert asked.form == {"x": "1", "token": TOKEN, "token_type_hint": "access_token"}
     pair = base64.b64decode(asked.headers["authorization"].partition("Basic ")[2]).decode()
     assert pair == "flyte%3A1:planted%3As3cret+%2F%2B", "as RFC 6749, 2.3.1 has it"
+
+
+def test_an_answer_that_came_leaves_no_thread_behind(plain: Provider) -> None:
+    plain.trusted(timeout=600.0).identity(TOKEN)
+
+    assert wait_for(lambda: not [each for each in threading.enumerate() if isinstance(each, threading.Timer)])
 
 
 def test_a_devbox_admits_by_its_tokens_and_says_where_they_come_from(provider: Provider) -> None:
@@ -256,13 +263,14 @@ def test_a_provider_that_begins_no_tls() -> None:
 def test_a_provider_that_answers_byte_by_byte(head: bytes) -> None:
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        server.settimeout(0.05)
 
         def drip() -> None:
-            connection, _ = server.accept()
-            with connection, contextlib.suppress(OSError):
-                connection.sendall(head)
-                while not over.wait(0.02):
-                    connection.sendall(b" ")
+            while not over.is_set():
+                with contextlib.suppress(OSError), server.accept()[0] as connection:
+                    connection.sendall(head)
+                    while not over.wait(0.02):
+                        connection.sendall(b" ")
 
         dripping = pool.submit(drip)
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
