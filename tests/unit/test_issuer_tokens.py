@@ -43,6 +43,13 @@ def test_a_token_is_over_when_it_said_so(front: Front) -> None:
         front.issuer.identity(said["access_token"])
 
 
+def test_a_token_made_by_hand_is_the_program_s_or_a_person_s(front: Front) -> None:
+    program, person = (front.issuer.identity(front.issuer.token(user)) for user in (None, "ada"))
+
+    assert (program["sub"], program["client_id"]) == (front.issuer.client_id, front.issuer.client_id)
+    assert (person["sub"], person["client_id"]) == ("ada", front.issuer.public_client_id)
+
+
 def test_what_a_token_is_refused_for(front: Front) -> None:
     issuer, other = front.issuer, Front()
     revoked, expired, gone = issuer.token("ada"), issuer.token("ada", seconds=-1), issuer.token("ada")
