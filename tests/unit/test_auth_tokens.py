@@ -551,7 +551,7 @@ def test_a_new_token_is_renewed_early_whatever_became_of_the_one_before() -> Non
 
 
 def test_of_what_a_provider_sends_only_when_to_come_again_is_told() -> None:
-    headers = {"set-cookie": ["session=planted"], "retry-after": ["3"], "date": ["today"]}
+    headers = {"x-session": ["planted"], "retry-after": ["3"], "date": ["today"]}
     error = unsent(errors.UnavailableError("busy", Code.UNAVAILABLE, headers=headers), "no token")
 
     assert error.headers == {"retry-after": ["3"], "date": ["today"]}
