@@ -10,16 +10,21 @@ import operator
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Optional
+from typing import Optional, TypeVar
 
+from flyte_lite._clock import SYSTEM_CLOCK, Clock
 from flyte_lite.errors import ConfigError
+
+T = TypeVar("T")
 
 _NEW = ".new"
 # What a process left that was killed while it wrote; nobody takes so many seconds.
 _ABANDONED = 60.0
 _WINDOWS = os.name == "nt"
+# Between looks at a file that another process has open, which takes it no longer than to read a page.
+_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 def usual_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -44,10 +49,14 @@ class FileStore:
 
     Args:
         folder: Made with the first entry.
+        closed_by_others: Whether what another process has open is closed to us, as on Windows.
+        clock: Waits for them.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, closed_by_others: bool = _WINDOWS, clock: Clock = SYSTEM_CLOCK) -> None:
         self._folder = folder
+        self._pauses = _PAUSES if closed_by_others else ()
+        self._clock = clock
         self.where = f"the folder {folder}"
 
     def __repr__(self) -> str:
@@ -63,7 +72,8 @@ class FileStore:
         try:
             if not self._is_ours():
                 return None
-            with open(_opened(path, os.O_RDONLY), encoding="utf-8") as file:
+            number = self._patiently(lambda: _opened(path, os.O_RDONLY))
+            with open(number, encoding="utf-8") as file:
                 _check(os.fstat(file.fileno()), path, "file")
                 return file.read()
         except FileNotFoundError:
@@ -90,7 +100,7 @@ class FileStore:
                 # Or a machine that loses its power has the name without the text.
                 os.fsync(file.fileno())
                 self._sweep(os.fstat(file.fileno()).st_mtime)
-            os.replace(new, path)  # noqa: PTH105 - one way to write of files here
+            self._patiently(lambda: os.replace(new, path))  # noqa: PTH105 - one way to write of files here
         except BaseException:
             with contextlib.suppress(OSError):
                 new.unlink()
@@ -105,7 +115,15 @@ class FileStore:
         """
         if self._is_ours():
             with contextlib.suppress(FileNotFoundError):
-                self._path(service, name).unlink()
+                self._patiently(self._path(service, name).unlink)
+
+    def _patiently(self, do: Callable[[], T]) -> T:
+        for pause in self._pauses:
+            try:
+                return do()
+            except PermissionError:
+                self._clock.sleep(pause)
+        return do()
 
     def _path(self, service: str, name: str) -> Path:
         # Names of servers and clients hold what no file's name may.

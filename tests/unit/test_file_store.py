@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fakes import FakeClock
 from token_stores import entry
 
 from flyte_lite._auth.file_store import FileStore, usual_folder
@@ -201,3 +203,53 @@ def test_a_store_shows_its_folder_and_nothing_else(folder: Path) -> None:
 
     assert repr(store) == f"FileStore({str(folder)!r})"
     assert "planted" not in str(vars(store))
+
+
+@pytest.mark.parametrize("times", [1, 6, 7])
+@pytest.mark.parametrize("method", ["open", "replace", "unlink"])
+def test_what_others_have_open_is_waited_for_where_that_keeps_us_out(
+    folder: Path, method: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    store = FileStore(folder, closed_by_others=True, clock=clock)
+    store.set("s", "n", "old")
+    owner: Any = Path if method == "unlink" else os
+    real = getattr(owner, method)
+    left = [times]
+
+    def busy(path: Any, *args: Any, **named: Any) -> Any:
+        if left[0] and (method == "replace" or not str(path).endswith(".new")):
+            left[0] -= 1
+            raise PermissionError(13, "Permission denied")
+        return real(path, *args, **named)
+
+    act = {
+        "open": lambda: store.get("s", "n"),
+        "replace": lambda: store.set("s", "n", "new"),
+        "unlink": lambda: store.delete("s", "n"),
+    }[method]
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, method, busy)
+        if times > 6:
+            with pytest.raises((PermissionError, ConfigError)):
+                act()
+        else:
+            assert act() == ("old" if method == "open" else None)
+
+    assert store.get("s", "n") == ({"replace": "new", "unlink": None}.get(method, "old") if times < 7 else "old")
+    assert sum(clock.slept) < 1.0
+    assert len(clock.slept) == min(times, 6)
+    assert [path.suffix for path in folder.iterdir()] == ([] if method == "unlink" and times < 7 else [""])
+
+
+def test_elsewhere_what_is_closed_to_us_is_said_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    store = FileStore(folder, closed_by_others=False, clock=clock)
+
+    def closed(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", closed)
+    with pytest.raises(PermissionError):
+        store.set("s", "n", "new")
+    assert clock.slept == []
