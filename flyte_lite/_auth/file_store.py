@@ -73,7 +73,7 @@ class FileStore:
             if not self._is_ours():
                 return None
             number = self._patiently(lambda: _opened(path, os.O_RDONLY))
-            with open(number, encoding="utf-8") as file:
+            with os.fdopen(number, encoding="utf-8") as file:
                 _check(os.fstat(file.fileno()), path, "file")
                 return file.read()
         except FileNotFoundError:
