@@ -104,6 +104,12 @@ def test_what_a_program_does_not_get(front: Front, form: dict[str, str], error: 
     assert front.issuer.requests[-1].error == error
 
 
+def test_who_has_no_secret_is_no_program(front: Front) -> None:
+    said = front.by_people("client_credentials")
+
+    assert (said.status, said.error) == (400, "unauthorized_client")
+
+
 def test_what_is_no_form_is_refused(front: Front) -> None:
     assert front.ask("POST", "/oauth2/token", body=b"{}", content_type="application/json").error == "invalid_request"
     twice = b"grant_type=client_credentials&scope=all&scope=all"
@@ -235,6 +241,9 @@ def test_nobody_refreshes_more_than_was_allowed(front: Front) -> None:
     assert front.refresh(token, scope="all planted").error == "invalid_scope"
     assert front.refresh(token, audience="planted").error == "invalid_target"
     assert front.refresh("planted").error == "invalid_grant"
+    less = front.exchange(front.code(scope="offline")).fields["refresh_token"]
+    assert front.refresh(less, scope="all").error == "invalid_scope"
+    assert front.refresh(less).fields["scope"] == "offline"
 
 
 def test_what_one_client_was_given_is_nothing_to_another(front: Front) -> None:
