@@ -21,6 +21,10 @@ _log = logging.getLogger("flyte_lite")
 SECONDS = 2.0
 """What a keyring may cost: its import, the choice of a backend and the call together."""
 
+# An answer that takes so long is a slow one, and slow ones may cost no more than that together, in so many seconds.
+_SLOW = 0.5
+_WHILE = 60.0
+
 T = TypeVar("T")
 
 
@@ -80,7 +84,7 @@ class KeyringStore:
     Args:
         load: Gives the backend; called in that thread.
         clock: Tells how long a backend has not answered.
-        seconds: The most that an answer may take.
+        seconds: The most that an answer may take, or several slow ones together.
 
     Attributes:
         trouble: Why it is not used; "" if it is.
@@ -94,6 +98,8 @@ class KeyringStore:
         self._clock = clock
         self._seconds = seconds
         self._left_behind: list[_Job] = []
+        # When a slow answer was asked for, and what it took.
+        self._slow: list[tuple[float, float]] = []
 
     def __repr__(self) -> str:
         return f"KeyringStore({self.trouble or 'in use'})"
@@ -113,7 +119,8 @@ class KeyringStore:
             NotKeptError: It does not work, or has no room.
         """
         texts = [text for text in (value, shortened(value)) if text is not None]
-        self.ask(lambda backend: _keep(backend, service, name, texts), Deadline(self._clock, None))
+        # However slow it was: what is written now has used up what is there.
+        self.ask(lambda backend: _keep(backend, service, name, texts), Deadline(self._clock, None), whole=True)
 
     def delete(self, service: str, name: str) -> None:
         """See `TokenStore`.
@@ -127,8 +134,11 @@ class KeyringStore:
         """The same for a call, whose questions end with it."""
         return _Within(self, deadline)
 
-    def ask(self, question: Callable[[Backend], T], deadline: Deadline) -> T:
+    def ask(self, question: Callable[[Backend], T], deadline: Deadline, *, whole: bool = False) -> T:
         """What a backend answers.
+
+        Args:
+            whole: Whether it has all of its time, whatever slow answers took before.
 
         Raises:
             NotKeptError: It does not work.
@@ -147,7 +157,12 @@ class KeyringStore:
         except RuntimeError:
             _log.debug("the keyring is not asked: no thread can be started for it")
             raise NotKeptError("no thread can be started to ask the keyring") from None
-        self._wait(job, deadline)
+        self._slow = [(asked, took) for asked, took in self._slow if now - asked < _WHILE]
+        spent = 0.0 if whole else sum(took for _, took in self._slow)
+        self._wait(job, deadline, max(0.0, self._seconds - spent))
+        took = self._clock.monotonic() - now
+        if took >= _SLOW:
+            self._slow.append((now, took))
         if isinstance(job.error, _CutOffError):
             _log.debug("%s", job.error)
             raise job.error
@@ -157,13 +172,13 @@ class KeyringStore:
         answer: T = job.result
         return answer
 
-    def _wait(self, job: _Job, deadline: Deadline) -> None:
+    def _wait(self, job: _Job, deadline: Deadline, seconds: float) -> None:
         left = deadline.left()
         if deadline.cancel is not None:
             deadline.cancel.subscribe(job.wake)
         try:
             with contextlib.suppress(Empty):
-                job.woken.get(timeout=self._seconds if left is None else min(left, self._seconds))
+                job.woken.get(timeout=seconds if left is None else min(left, seconds))
         finally:
             if deadline.cancel is not None:
                 deadline.cancel.unsubscribe(job.wake)
@@ -173,12 +188,13 @@ class KeyringStore:
             return
         if deadline.canceled:
             raise CanceledError("the call was canceled", Code.CANCELED, sent=False)
-        if left is not None and left < self._seconds:
+        if left is not None and left < seconds:
             # It was not given all of its time: it may still be a good one.
             raise CallTimeoutError(
                 f"the keyring did not answer within {deadline.seconds:g} s", Code.DEADLINE_EXCEEDED, sent=False
             )
-        self._give_up(f"the keyring did not answer within {self._seconds:g} s")
+        slow = "with its slow answers before " if seconds < self._seconds else ""
+        self._give_up(f"the keyring did not answer {slow}within {self._seconds:g} s")
         raise NotKeptError(self.trouble)
 
     def _give_up(self, trouble: str) -> None:

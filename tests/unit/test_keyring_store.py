@@ -388,3 +388,58 @@ def test_no_package_that_a_keyring_finds_takes_over_tracebacks(
 
     assert KeyringStore().get(*PLACE) is None
     assert sys.excepthook is (theirs if stays else before)
+
+
+class Slow(Ring):
+    """Each answer takes some time, on a clock that turns by hand; one that takes for ever waits for the test."""
+
+    def __init__(self, clock: FakeClock, hung: Hung, *took: Optional[float]) -> None:
+        super().__init__()
+        self.clock = clock
+        self.hung = hung
+        self.took = list(took)
+
+    def get_password(self, service: str, username: str) -> Optional[str]:
+        took = self.took.pop(0)
+        if took is None:
+            return self.hung.get_password(service, username)
+        self.clock.now += took
+        return super().get_password(service, username)
+
+
+def test_slow_answers_cost_two_seconds_together(hung: Hung) -> None:
+    clock = FakeClock()
+    ring = Slow(clock, hung, 1.2, 0.79, None)
+    store = KeyringStore(lambda: ring, clock)
+
+    assert [store.get(*PLACE) for _ in range(3)] == [None] * 3
+
+    assert store.trouble == "the keyring did not answer with its slow answers before within 2 s"
+    assert store.get(*PLACE) is None
+    assert ring.took == []
+
+
+def test_what_was_slow_to_read_has_its_time_to_be_written(hung: Hung) -> None:
+    clock = FakeClock()
+    ring = Slow(clock, hung, 1.5, 0.6, 0.0)
+    store = KeyringStore(lambda: ring, clock)
+    for _ in range(2):
+        store.get(*PLACE)
+
+    store.set(*PLACE, "text")
+    assert ring.kept[PLACE] == "text"
+
+
+@pytest.mark.parametrize("took", [[0.4] * 30, [1.9, 61.0]], ids=["not slow", "long ago"])
+def test_a_keyring_that_answers_is_used_on(took: list[float], hung: Hung) -> None:
+    clock = FakeClock()
+    ring = Slow(clock, hung, *([1.9, *[0.0] * 3] if took[0] == 1.9 else took))
+    store = KeyringStore(lambda: ring, clock)
+
+    for _ in took:
+        store.get(*PLACE)
+        clock.now += 61.0 if took[0] == 1.9 else 0.0
+    ring.took = [0.0]
+    ring.kept[PLACE] = "text"
+    assert store.get(*PLACE) == "text"
+    assert store.trouble == ""
