@@ -97,7 +97,14 @@ def jwt(**claims: str) -> str:
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"authorization": "Bearer opaque"}, {"authorization": "Bearer a.b!.c"}, {"authorization": "Basic x"}],
+    [
+        {},
+        {"authorization": "Bearer opaque"},
+        {"authorization": "Bearer a.b!.c"},
+        {"authorization": f"Bearer a.{base64.urlsafe_b64encode(b'[' * 99_999).decode()}.c"},
+        {"authorization": "Basic x"},
+    ],
+    ids=["nothing", "opaque", "no base64", "deep", "basic"],
 )
 def test_without_an_identity_nobody_is_known(headers: dict[str, str]) -> None:
     with pytest.raises(errors.UnauthenticatedError, match="no authenticated identity"):

@@ -84,6 +84,6 @@ def _payload(token: str) -> dict[str, str]:
         return {}
     try:
         parsed = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         return {}
     return {key: value for key, value in parsed.items() if isinstance(value, str)} if isinstance(parsed, dict) else {}
