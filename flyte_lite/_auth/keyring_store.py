@@ -149,6 +149,10 @@ class KeyringStore:
         self._left_behind = [job for job in self._left_behind if not job.over and job.process == os.getpid()]
         if not self.trouble and any(now - job.started >= self._seconds for job in self._left_behind):
             self._give_up(f"the keyring did not answer within {self._seconds:g} s")
+        self._slow = [(asked, took) for asked, took in self._slow if now - asked < _WHILE]
+        spent = 0.0 if whole else sum(took for _, took in self._slow)
+        if not self.trouble and spent >= self._seconds:
+            self._give_up(f"the keyring took {spent:.1f} s for a few answers")
         if self.trouble:
             raise NotKeptError(self.trouble)
         job = _Job(lambda: question(self._load()), now)
@@ -157,9 +161,7 @@ class KeyringStore:
         except RuntimeError:
             _log.debug("the keyring is not asked: no thread can be started for it")
             raise NotKeptError("no thread can be started to ask the keyring") from None
-        self._slow = [(asked, took) for asked, took in self._slow if now - asked < _WHILE]
-        spent = 0.0 if whole else sum(took for _, took in self._slow)
-        self._wait(job, deadline, max(0.0, self._seconds - spent))
+        self._wait(job, deadline, self._seconds - spent)
         took = self._clock.monotonic() - now
         if took >= _SLOW:
             self._slow.append((now, took))
