@@ -130,6 +130,15 @@ def test_the_address_is_pasted(plain: Issuer, pty: Pty, typed: Callable[[str], s
     assert select.select([pty.file], [], [], 0)[0] == [], "nothing is left to a shell"
 
 
+def test_what_nobody_read_is_left_to_no_shell(pty: Pty) -> None:
+    with Terminal(pty.file):
+        pty.type("http://localhost/callback?code=c&state=s\n")
+        assert select.select([pty.file], [], [], 10)[0] == [pty.file]
+
+    assert pty.is_as_before
+    assert select.select([pty.file], [], [], 0.05)[0] == []
+
+
 def test_what_is_no_such_address_is_said_and_another_is_taken(plain: Issuer, pty: Pty) -> None:
     def paste(address: str) -> None:
         pty.type("what do I do now?\n")

@@ -527,6 +527,16 @@ def test_a_browser_is_not_sent_where_it_can_not_come_back_from(
     assert bench.told == []
 
 
+@pytest.mark.parametrize("flow", ["pkce", "device"])
+def test_a_refresh_token_that_a_provider_repeats_is_in_no_error(flow: str) -> None:
+    bench = Bench(web_answer({"error": "invalid_request", "error_description": "what is planted/r1?"}, 400))
+
+    with pytest.raises(errors.UnauthenticatedError) as caught:
+        getattr(bench, flow)().renew(old_token("planted/r1"), bench.deadline())
+    assert "what is [secret]?" in str(caught.value)
+    assert "planted" not in str(caught.value)
+
+
 @pytest.mark.parametrize("old", [None, old_token(None)], ids=["first", "no refresh"])
 @pytest.mark.parametrize("flow", ["device", "pkce"])
 def test_only_a_refresh_token_asks_nobody(flow: str, old: Optional[Token]) -> None:
