@@ -10,7 +10,6 @@ from flyte_lite._auth.command import DEFAULT_SECONDS, Command
 from flyte_lite._auth.device_code import DeviceCode
 from flyte_lite._auth.discovery import ClientConfig, Discovery, FoundHeader, GivenHeader, UsualHeader, takes_token
 from flyte_lite._auth.given import GivenToken
-from flyte_lite._auth.outliving import Outliving
 from flyte_lite._auth.passthrough import Passthrough
 from flyte_lite._auth.person import BY_PLAIN_HTTP, Person
 from flyte_lite._auth.pkce import Pkce
@@ -167,7 +166,7 @@ class SignIn(NamedTuple):
             way = self._way(transport, origin, prefix, clock, proxy, person)
             waits = kind is None or not asks or (self.on_demand and kind in PERSONS)
             own = TokenCredentials(
-                Outliving(way.source) if kind in (None, *PERSONS) else way.source,
+                way.source,
                 self._header(kind, way.discovery),
                 clock,
                 eager=not waits,

@@ -28,8 +28,6 @@ class TokenStore(Protocol):
         client = Client(endpoint="https://flyte.example.com", token_store=Vault())
 
     `service` is the server, `name` whose tokens they are, and `value` a text to be given back as it is; it is secret.
-    All of this is called in threads of ours, too.
-
     Where several machines use one store, give it a method `lock(service, name, seconds)` too: a context manager that
     one of them at a time gets into, and that raises if that takes longer than `seconds` (None is no limit). Without it
     one machine may use up a refresh token that another one is about to use.

@@ -148,40 +148,29 @@ class _Flight:
         self.fruitless = False
 
     def wait(self, deadline: Deadline) -> None:
-        if not has_landed(self.landed, deadline):
+        woken: SimpleQueue[None] = SimpleQueue()
+
+        def wake() -> None:
+            woken.put(None)
+
+        tokens = [token for token in (self.landed, deadline.cancel) if token is not None]
+        for token in tokens:
+            token.subscribe(wake)
+        left = deadline.left()
+        try:
+            woken.get(timeout=None if left is None else min(left, threading.TIMEOUT_MAX))
+        except Empty:
             raise CallTimeoutError(
                 f"another thread was not done with signing in within {deadline.seconds:g} s; give it more with "
                 "timeout=",
                 Code.DEADLINE_EXCEEDED,
                 sent=False,
-            )
-
-
-def has_landed(landed: Cancel, deadline: Deadline) -> bool:
-    """Wait until something has landed; False if the deadline is sooner.
-
-    Raises:
-        CanceledError: The call was canceled meanwhile.
-    """
-    woken: SimpleQueue[None] = SimpleQueue()
-
-    def wake() -> None:
-        woken.put(None)
-
-    tokens = [token for token in (landed, deadline.cancel) if token is not None]
-    for token in tokens:
-        token.subscribe(wake)
-    left = deadline.left()
-    try:
-        woken.get(timeout=None if left is None else min(left, threading.TIMEOUT_MAX))
-    except Empty:
-        return False
-    finally:
-        for token in tokens:
-            token.unsubscribe(wake)
-    if deadline.canceled:
-        raise CanceledError("the call was canceled", Code.CANCELED, sent=False)
-    return True
+            ) from None
+        finally:
+            for token in tokens:
+                token.unsubscribe(wake)
+        if deadline.canceled:
+            raise CanceledError("the call was canceled", Code.CANCELED, sent=False)
 
 
 class TokenCredentials:
