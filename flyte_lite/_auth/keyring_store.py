@@ -263,6 +263,8 @@ def _trouble(error: BaseException) -> str:
         return str(error)
     if isinstance(error, ModuleNotFoundError) and error.name == "keyring":
         return "the package keyring is not installed"
+    if type(error).__name__ == "NoKeyringError":
+        return "the package keyring finds no keyring here"
     return f"the keyring failed with {type(error).__name__}"
 
 

@@ -73,7 +73,11 @@ def _login(config: Config, server: Endpoint, transport: Transport, deadline: Dea
             fail(f"somebody signed in, and {where} kept nothing of it: {login.trouble(deadline) or 'it forgot'}")
             fail(_INSTEAD)
             return 1
-    except (errors.UnauthenticatedError, errors.CallTimeoutError) as error:
+    except errors.CallTimeoutError as error:
+        # What helps a program is no option of this command.
+        fail(f"nobody is signed in to {endpoint}: {error.message.partition(';')[0]}; give it more with --timeout")
+        return NOT_SIGNED_IN
+    except errors.UnauthenticatedError as error:
         fail(f"nobody is signed in to {endpoint}: {error.message}")
         return NOT_SIGNED_IN
     try:

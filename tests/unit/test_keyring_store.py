@@ -106,13 +106,14 @@ def test_the_limit_is_two_seconds() -> None:
 FAILURES = [
     (ModuleNotFoundError("No module named 'keyring'", name="keyring"), "the package keyring is not installed"),
     (ModuleNotFoundError("No module named 'gi'", name="gi"), "the keyring failed with ModuleNotFoundError"),
+    (type("NoKeyringError", (RuntimeError,), {})("planted"), "the package keyring finds no keyring here"),
     (RuntimeError("planted"), "the keyring failed with RuntimeError"),
     (OSError("planted"), "the keyring failed with OSError"),
     (error(1312, "CredRead", "planted"), "the keyring failed with error"),
     (SystemExit("planted"), "the keyring failed with SystemExit"),
     (RecursionError("planted"), "the keyring failed with RecursionError"),
 ]
-IDS = ["absent", "broken", "runtime", "os", "pywintypes", "exit", "recursion"]
+IDS = ["absent", "broken", "none", "runtime", "os", "pywintypes", "exit", "recursion"]
 
 
 @pytest.mark.parametrize(("failure", "trouble"), FAILURES, ids=IDS)
