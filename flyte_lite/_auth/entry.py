@@ -152,7 +152,7 @@ class Entry:
         """
         old = None if self._there is None else self._there.refresh
         try:
-            self._store.set(self._service, self._place.name, text_of(token, Moment.now(deadline.clock)))
+            self._set(text_of(token, Moment.now(deadline.clock)))
         except Exception as error:  # noqa: BLE001 - a store of the user's may raise anything; the token is here
             lost = old is not None and old not in (token.refresh, self._used_up)
             self._used_up = old if old != token.refresh else None
@@ -170,6 +170,14 @@ class Entry:
             self._delete(self._place.service, name)
         self._pair = ()
         return True
+
+    def _set(self, text: str) -> None:
+        try:
+            self._store.set(self._service, self._place.name, text)
+        except KeyboardInterrupt:
+            # Once more: what is there is used up, and would sign somebody out who only stopped a program.
+            self._store.set(self._service, self._place.name, text)
+            raise
 
     def remove(self) -> bool:
         """Keep nothing any more; False if the store does not let it go, and the log says why."""

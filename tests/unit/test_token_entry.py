@@ -325,3 +325,27 @@ def test_a_refresh_token_that_stays_the_same_is_good_though_it_could_not_be_writ
     assert not kept.outdated(token("a1", "r1"))
     assert not kept.write(token("a3", "r3"), DEADLINE)
     assert kept.outdated(token("a1", "r1"))
+
+
+def test_ctrl_c_while_it_is_written_loses_nothing() -> None:
+    class Interrupted(DictStore):
+        interrupts = 1
+
+        def set(self, service: str, name: str, value: str) -> None:
+            if self.interrupts:
+                self.interrupts -= 1
+                raise KeyboardInterrupt
+            super().set(service, name, value)
+
+    store = Interrupted({(HOST, OWN.name): entry("a1", "r1")})
+    kept = Entry(store, OWN)
+    with pytest.raises(KeyboardInterrupt):
+        kept.write(token("a2", "r2"), DEADLINE)
+
+    read = kept.read(DEADLINE)
+    assert read is not None
+    assert (read.value, read.refresh) == ("a2", "r2")
+    store.interrupts = 2
+    with pytest.raises(KeyboardInterrupt):
+        kept.write(token("a3", "r3"), DEADLINE)
+    assert store.interrupts == 0, "who insists is not kept waiting"
