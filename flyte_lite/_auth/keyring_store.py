@@ -200,6 +200,8 @@ class KeyringStore:
         raise NotKeptError(self.trouble)
 
     def _give_up(self, trouble: str) -> None:
+        if self.trouble:
+            return  # another thread waited as long, and has said so
         self.trouble = trouble
         _log.debug("%s: this process uses it no more", trouble)
 

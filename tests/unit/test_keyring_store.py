@@ -452,3 +452,18 @@ def test_a_keyring_that_answers_is_used_on(took: list[float], later: float, hung
     ring.kept[PLACE] = "text"
     assert store.get(*PLACE) == "text"
     assert store.trouble == ""
+
+
+def test_threads_that_wait_for_it_together_say_one_line(hung: Hung, caplog: pytest.LogCaptureFixture) -> None:
+    store = KeyringStore(lambda: hung, seconds=0.3)
+    found: list[Optional[str]] = []
+    threads = [threading.Thread(target=lambda: found.append(store.get(*PLACE))) for _ in range(4)]
+
+    with caplog.at_level(logging.DEBUG):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+
+    assert found == [None] * 4
+    assert len(caplog.records) == 1
