@@ -95,7 +95,7 @@ def refreshed(
     Raises:
         CallError: Nobody can say now; the refresh token may still be good.
     """
-    if old is None or old.refresh is None:
+    if old is None or old.refresh is None or old.spent:
         return None
     config = discovery.config(deadline)
     where = provider.name(config.token_endpoint)
@@ -108,4 +108,5 @@ def refreshed(
     answer = provider.post(
         config.token_endpoint, form, deadline, authorization=authorization, secrets=(*secrets, old.refresh)
     )
-    return None if answer.error in _SIGN_IN_ANEW else answer.token(old)
+    old.spent = answer.error in _SIGN_IN_ANEW
+    return None if old.spent else answer.token(old)

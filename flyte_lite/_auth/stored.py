@@ -76,7 +76,8 @@ class Stored:
                     if not self.entry.gone:
                         self.entry.write(token, deadline)
                     return token
-                if latest is None or latest is not there or latest.refresh is None:
+                # What was not sent, as it came from elsewhere, is good for whom the server leads there again.
+                if latest is None or latest is not there or not latest.spent:
                     return None
                 # The official SDK waits for nobody, and may have used it up before us.
                 there = self._there(deadline)

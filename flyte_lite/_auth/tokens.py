@@ -57,9 +57,12 @@ class Token:
         life: Seconds that it is good for from then on; None if nobody said.
         refresh: What gets the next one without asking anybody; None if nothing does.
         issued_by: The token endpoint that `refresh` came from, and that alone gets to see it; None if nobody knows.
+
+    Attributes:
+        spent: Whether its provider has said that `refresh` is taken no more.
     """
 
-    __slots__ = ("_born", "_life", "issued_by", "refresh", "value")
+    __slots__ = ("_born", "_life", "issued_by", "refresh", "spent", "value")
 
     def __init__(
         self,
@@ -73,6 +76,7 @@ class Token:
         self.value = value
         self.refresh = refresh
         self.issued_by = issued_by
+        self.spent = False
         self._born = born
         self._life = life
 

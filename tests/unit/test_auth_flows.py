@@ -164,7 +164,11 @@ def test_a_refresh_token_that_rotates_is_replaced(flow: str) -> None:
 @pytest.mark.parametrize("error", ["invalid_grant", "interaction_required", "login_required", "consent_required"])
 def test_a_person_who_is_wanted_again_is_asked(flow: str, error: str) -> None:
     bench = Bench(web_answer({"error": error}, 400))
-    assert getattr(bench, flow)().renew(old_token(), bench.deadline()) is None
+    old = old_token()
+    assert getattr(bench, flow)().renew(old, bench.deadline()) is None
+    # And the provider is not asked about it again.
+    assert getattr(bench, flow)().renew(old, bench.deadline()) is None
+    assert len(bench.web.asked) == 1
 
 
 @pytest.mark.parametrize("flow", ["device", "pkce"])

@@ -30,7 +30,7 @@ KEY = PLACE[:2]
 
 
 class Source:
-    """Gives a2, a3, ... with r2, r3, ...; or what it was told."""
+    """Gives a2, a3, ... with r2, r3, ...; or what it was told: None takes no refresh token, "unsent" sends none."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
@@ -47,7 +47,8 @@ class Source:
             self.outcome()
         if isinstance(self.outcome, Exception):
             raise self.outcome
-        return None if self.outcome is None else self._next()
+        old.spent = self.outcome is None
+        return None if self.outcome in (None, "unsent") else self._next()
 
     def fetch(self, deadline: Deadline) -> Token:
         self.fetched += 1
@@ -153,6 +154,14 @@ def test_a_refresh_that_fails_keeps_what_is_there(make: Make) -> None:
     assert bench.kept == ("a1", "r1")
     bench.source.outcome = "next"
     assert bench.renew(bench.token("a1")) == "a2"
+
+
+def test_what_was_not_sent_stays(make: Make) -> None:
+    bench = make(entry("a1", "r1"))
+    bench.source.outcome = "unsent"
+
+    assert bench.renew(bench.token()) is None
+    assert bench.kept == ("a1", "r1")
 
 
 def test_what_is_not_taken_any_more_is_removed(make: Make) -> None:
