@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import gzip
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from devbox_issuer import CALLBACK, DEVICE_GRANT, Front
+from devbox_issuer import CALLBACK, DEVICE_GRANT, Front, claims
 
 
 @pytest.fixture
@@ -17,11 +15,6 @@ def front() -> Iterator[Front]:
     made = Front()
     yield made
     made.state.close()
-
-
-def claims(token: str) -> dict[str, Any]:
-    part = token.split(".")[1]
-    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))  # type: ignore[no-any-return]
 
 
 # Programs: RFC 6749, 2.3 and 4.4.

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from devbox_issuer import DEVICE_GRANT, Front
+from devbox_issuer import DEVICE_GRANT, Front, claims
 
 from flyte_lite.devbox.guard import TokenRefused
 from flyte_lite.devbox.issuer.issuer import Issuer
@@ -21,11 +21,6 @@ def front() -> Iterator[Front]:
     made = Front()
     yield made
     made.state.close()
-
-
-def claims(token: str) -> dict[str, Any]:
-    part = token.split(".")[1]
-    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))  # type: ignore[no-any-return]
 
 
 # Access tokens.
