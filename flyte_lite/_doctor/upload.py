@@ -7,9 +7,9 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from flyte_lite import errors
+from flyte_lite._clusters import Route
 from flyte_lite._doctor.finding import Cause, Finding, Trouble
 from flyte_lite._rpc.method import Method
-from flyte_lite._session import Route
 from flyte_lite.errors import CallError
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2
 from flyte_lite.remote._downloads import SignedUrl, refusal

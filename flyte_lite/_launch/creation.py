@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Optional, Union
 
 from flyte_lite._clock import Deadline
+from flyte_lite._clusters import Route
 from flyte_lite._launch.names import keyed_name, new_name
 from flyte_lite._launch.options import Options
 from flyte_lite._literals.content_hash import content_hash
 from flyte_lite._rpc.method import Method
-from flyte_lite._session import Route, Session
+from flyte_lite._session import Session
 from flyte_lite.errors import (
     AlreadyExistsError,
     CallError,

@@ -7,8 +7,9 @@ from collections.abc import Container, Mapping
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 from flyte_lite._clock import Deadline
+from flyte_lite._clusters import Route
 from flyte_lite._rpc.method import Method
-from flyte_lite._session import Route, Session
+from flyte_lite._session import Session
 from flyte_lite.errors import LiteralError
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.core import interface_pb2, literals_pb2

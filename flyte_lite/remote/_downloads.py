@@ -14,10 +14,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from flyte_lite import errors
 from flyte_lite._clock import Deadline
+from flyte_lite._clusters import Route
 from flyte_lite._repeat import repeat
 from flyte_lite._rpc.method import Method
 from flyte_lite._rpc.retry import RetryPolicy
-from flyte_lite._session import Route, Session
+from flyte_lite._session import Session
 from flyte_lite.errors import CallError, Code
 from flyte_lite.idl.flyteidl2.common import identifier_pb2
 from flyte_lite.idl.flyteidl2.dataproxy import dataproxy_service_pb2

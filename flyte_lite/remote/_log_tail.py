@@ -11,8 +11,9 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, Optional, TypeVar
 
 from flyte_lite._clock import Deadline
+from flyte_lite._clusters import Route
 from flyte_lite._rpc.method import Method
-from flyte_lite._session import Route, Session
+from flyte_lite._session import Session
 from flyte_lite.errors import (
     CallError,
     CallTimeoutError,

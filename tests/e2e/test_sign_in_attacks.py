@@ -13,7 +13,8 @@ from stand_in_browser import Browser
 
 from flyte_lite import errors
 from flyte_lite._auth.discovery import ClientConfig
-from flyte_lite._session import Route, Scope, Session
+from flyte_lite._clusters import Route
+from flyte_lite._session import Scope, Session
 from flyte_lite.idl.flyteidl2.project import project_service_pb2
 
 PROGRAM = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}

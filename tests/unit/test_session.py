@@ -9,11 +9,12 @@ import pytest
 from fakes import FakeChannel, FakeWeb, HttpAnswer
 
 from flyte_lite._clock import Cancel, Deadline
+from flyte_lite._clusters import Route
 from flyte_lite._http.origin import Origin
 from flyte_lite._rpc.channel import Channel
 from flyte_lite._rpc.method import Method
 from flyte_lite._rpc.retry import RetryPolicy
-from flyte_lite._session import Route, Scope, Session, connect
+from flyte_lite._session import Scope, Session, connect
 from flyte_lite.config import Config
 from flyte_lite.errors import (
     CanceledError,
