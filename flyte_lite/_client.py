@@ -74,7 +74,8 @@ class Client:
             user's state folder, for the user alone), the path of another folder, or an object with the methods of
             `TokenStore`. Those of a program are kept, too, if this says where. None leaves it to `disable_keyring`.
         config: A `Config`, or the path of a file, for what is not given here; None reads no file.
-        timeout: Seconds of one call, retries included; None, written out, has no end.
+        timeout: Seconds of one call, retries included; None, written out, has no end. Left out, it is 30, and a person
+            who is asked to sign in meanwhile has 300 beside that.
         cancel: Ends every call of this client from another thread.
         channel: What `remote.create_channel` made, which settles endpoint, TLS and who calls.
 

@@ -122,15 +122,27 @@ class Deadline:
         clock: The clock it is measured on.
         seconds: From now; None is never.
         cancel: Ends it sooner; None is nobody.
+        usual: Whether nobody has set it: what a person takes for signing in meanwhile does not count then.
+        outer: What it is a part of, whose end holds all the same.
     """
 
-    __slots__ = ("cancel", "clock", "end", "seconds")
+    __slots__ = ("cancel", "clock", "end", "outer", "seconds", "usual")
 
-    def __init__(self, clock: Clock, seconds: Optional[float], cancel: Optional[Cancel] = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        seconds: Optional[float],
+        cancel: Optional[Cancel] = None,
+        *,
+        usual: bool = False,
+        outer: Optional[Deadline] = None,
+    ) -> None:
         self.clock = clock
         self.seconds = seconds
         self.end = None if seconds is None else clock.monotonic() + seconds
         self.cancel = cancel
+        self.usual = usual
+        self.outer = outer
 
     def left(self) -> Optional[float]:
         """Seconds left, never below 0; None if it never ends."""
@@ -152,11 +164,29 @@ class Deadline:
         cancel, end = self.cancel, self.end
         return (cancel is not None and cancel.canceled) or (end is not None and self.clock.monotonic() >= end)
 
-    def within(self, seconds: Optional[float]) -> Deadline:
+    def within(self, seconds: Optional[float], *, usual: bool = False) -> Deadline:
         """A deadline that ends `seconds` from now or with this one, whichever comes first."""
         left = self.left()
         sooner = left if seconds is None else seconds if left is None else min(left, seconds)
-        return Deadline(self.clock, sooner, self.cancel)
+        return Deadline(self.clock, sooner, self.cancel, usual=usual, outer=self if usual else None)
+
+    def for_person(self, seconds: float) -> Deadline:
+        """For what a person does: `seconds` from now if nobody has set this one, and no longer than somebody has."""
+        if not self.usual:
+            return self
+        most = None if self.outer is None else self.outer.for_person(seconds).left()
+        return Deadline(self.clock, seconds if most is None else min(seconds, most), self.cancel)
+
+    def postpone(self, seconds: float) -> None:
+        """Move the end, if nobody has set it, by what a person took."""
+        if not self.usual:
+            return
+        if self.end is not None:
+            self.end += seconds
+        if self.outer is not None:
+            self.outer.postpone(seconds)
+            if self.end is not None and self.outer.end is not None:
+                self.end = min(self.end, self.outer.end)
 
     def sleep(self, seconds: float) -> None:
         """Let `seconds` pass on its clock; a cancel ends the sleep."""

@@ -113,7 +113,7 @@ def init(
         proxies: Proxies, as `requests` takes them.
         ssl_credentials: Authorities to trust, a client's certificate and key, or an `ssl.SSLContext`.
         http_session: A `requests.Session` for all requests.
-        timeout: Seconds of one call; None, written out, has no end.
+        timeout: See `Client`.
         channel: What `remote.create_channel` made.
 
     Raises:

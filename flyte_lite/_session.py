@@ -89,6 +89,7 @@ class Session:
         scope: Default organization, project and domain.
         console: Address of the web console, without a slash at its end.
         timeout: Seconds of one call, everything included; None has no end.
+        usual: Whether nobody has set `timeout`, see `Deadline`.
         cancel: Ends every call of this session.
         clusters: Where calls go that clusters answer; shared by copies.
 
@@ -103,6 +104,7 @@ class Session:
         console: str,
         *,
         timeout: Optional[float] = DEFAULT_TIMEOUT,
+        usual: bool = False,
         cancel: Optional[Cancel] = None,
         clusters: Optional[Clusters] = None,
     ) -> None:
@@ -110,6 +112,7 @@ class Session:
         self.scope = scope
         self.console = console
         self.timeout = timeout
+        self.usual = usual
         self.cancel = cancel
         self.clusters = clusters or Clusters(channel)
         self.refused: set[str] = set()
@@ -121,7 +124,11 @@ class Session:
 
     def deadline(self) -> Deadline:
         """A deadline for one public method that starts now, however many calls it makes."""
-        return Deadline(self.clock, self.timeout, self.cancel)
+        return Deadline(self.clock, self.timeout, self.cancel, usual=self.usual)
+
+    def part_of(self, deadline: Deadline) -> Deadline:
+        """A deadline for one call of something that may take longer."""
+        return deadline.within(self.timeout, usual=self.usual)
 
     def call(
         self,
@@ -184,8 +191,7 @@ class Session:
         """
         channel = self.channel
         if route is not None:
-            asking = deadline.within(self.timeout)
-            channel = self.clusters.channel_for(route, self.scope.org, asking)
+            channel = self.clusters.channel_for(route, self.scope.org, self.part_of(deadline))
         try:
             return channel.server_stream(method, request, deadline=deadline, idle=idle)
         except CallError as error:
@@ -218,6 +224,7 @@ class Session:
             scope,
             self.console,
             timeout=self.timeout if timeout is UNSET else timeout,
+            usual=self.usual and timeout is UNSET,
             cancel=cancel or self.cancel,
             clusters=self.clusters,
         )
@@ -260,6 +267,7 @@ def connect(
         Scope(server.organization if org is None else org, config.project or "", config.domain or ""),
         console_of(config, server),
         timeout=DEFAULT_TIMEOUT if timeout is UNSET else timeout,
+        usual=timeout is UNSET,
         cancel=cancel,
     )
 

@@ -59,10 +59,17 @@ class Caller:
             self.transport, origin, credentials=self.credentials, retry=RetryPolicy(retries=1, base=0.01)
         )
 
-    def call(self, seconds: float = 20.0, cancel: Optional[Cancel] = None, method: Method[Any, Any] = GET) -> int:
+    def call(
+        self,
+        seconds: float = 20.0,
+        cancel: Optional[Cancel] = None,
+        method: Method[Any, Any] = GET,
+        *,
+        usual: bool = False,
+    ) -> int:
         """How many attempts it took."""
         request = project_service_pb2.GetProjectRequest(id="flytesnacks")
-        deadline = Deadline(SYSTEM_CLOCK, seconds, cancel)
+        deadline = Deadline(SYSTEM_CLOCK, seconds, cancel, usual=usual)
         return self.channel.unary(method, request, deadline=deadline).attempts
 
     def call_in_threads(self, count: int) -> None:

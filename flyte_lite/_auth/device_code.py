@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional
 from flyte_lite._auth.client_credentials import ClientProof, refreshed
 from flyte_lite._auth.discovery import ClientConfig, Discovery
 from flyte_lite._auth.person import Person
-from flyte_lite._auth.provider import IdentityProvider, ProviderAnswer, shown
+from flyte_lite._auth.provider import ANSWER_SECONDS, IdentityProvider, ProviderAnswer, shown
 from flyte_lite._auth.tokens import Moment, Token
 from flyte_lite._clock import Deadline
 from flyte_lite._rpc.retry import pushback
@@ -29,8 +29,6 @@ _GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _INTERVAL = 5.0
 _SLOWER = 5.0
 _LIFE = 600.0
-# One answer that does not come must not cost all of the time that there is.
-_PATIENCE = 30.0
 
 
 class _Pending(NamedTuple):
@@ -140,7 +138,7 @@ class DeviceCode:
             left = deadline.left()
             rest = max(0.0, pending.life - (deadline.clock.monotonic() - pending.born.monotonic))
             # Who is to come again when the code is long over need not wait for that.
-            late = interval > rest + _PATIENCE
+            late = interval > rest + ANSWER_SECONDS
             pause = rest if late else interval
             deadline.sleep(pause if left is None else min(pause, left))
             if deadline.canceled:
@@ -160,7 +158,7 @@ class DeviceCode:
                 answer = self._provider.post(
                     config.token_endpoint,
                     form,
-                    deadline.within(_PATIENCE),
+                    deadline,
                     authorization=authorization,
                     secrets=(*secrets, pending.code),
                 )

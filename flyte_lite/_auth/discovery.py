@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from urllib.parse import urlsplit
 
-from flyte_lite._auth.provider import IdentityProvider, shown
-from flyte_lite._auth.tokens import unsent
+from flyte_lite._auth.provider import ANSWER_SECONDS, IdentityProvider, shown, unsent
 from flyte_lite._rpc.headers import checked
 from flyte_lite._rpc.method import Method
 from flyte_lite.errors import (
@@ -186,7 +185,7 @@ class Discovery:
     def _asked(self, method: Method[Any, Any], request: Any, deadline: Deadline) -> Any:
         """The answer; None where the server does not know the method, or the caller knows the answer."""
         try:
-            return self._channel.unary(method, request, deadline=deadline).message
+            return self._channel.unary(method, request, deadline=deadline.within(ANSWER_SECONDS)).message
         except CallError as error:
             needless = bool(self._known.token_endpoint) and isinstance(error, (RpcError, EndpointError))
             if needless or error.code is Code.UNIMPLEMENTED:

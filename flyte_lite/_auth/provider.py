@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 from urllib.parse import quote_plus, urlencode, urlsplit
 
-from flyte_lite._auth.tokens import Moment, Token, unsent
+from flyte_lite._auth.tokens import Moment, Token
 from flyte_lite._http.origin import Origin
 from flyte_lite.errors import CallError, Code, EndpointError, UnauthenticatedError, UnavailableError
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from flyte_lite._rpc.interceptors import Credentials
 
 _MOST = 1024 * 1024
+# One answer that does not come must not cost all of the time that a person has.
+ANSWER_SECONDS = 30.0
 _SHOWN = 300
 _TOKEN = re.compile(r"[\x21-\x7e]+").fullmatch
 _REDACTED = "[secret]"
@@ -157,6 +159,7 @@ class IdentityProvider:
         deadline: Deadline,
         secrets: Sequence[str],
     ) -> ProviderAnswer:
+        deadline = deadline.within(ANSWER_SECONDS)
         origin, target = self.place(url)
         where = self.name(url)
         born = Moment.now(deadline.clock)
@@ -208,6 +211,16 @@ class IdentityProvider:
                 sent=False,
             )
         return origin, target
+
+
+def unsent(error: CallError, doing: str) -> CallError:
+    """The same error as that of a call that could not even begin, saying what was being done."""
+    error.message = f"{doing}: {error.message}"
+    error.args = (error.message,)
+    error.sent = False
+    # A cookie of an identity provider is nobody's business; when to come again is.
+    error.headers = {name: values for name, values in error.headers.items() if name in ("retry-after", "date")}
+    return error
 
 
 def split(url: str) -> tuple[Origin, str]:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, NoReturn, Optional, Protocol
 
 from flyte_lite._clock import Cancel, Clock, Deadline
 from flyte_lite.errors import (
-    CallError,
     CallTimeoutError,
     CanceledError,
     Code,
@@ -30,6 +29,8 @@ _EARLY_PATIENCE = 10.0
 # With less than so long for it, nobody begins: a refresh token is used up though its answer is not waited for.
 _EARLY_LEAST = 2.0
 _EARLY_PAUSE = 15.0
+# A person may have to find a telephone for a second factor.
+_PERSON_SECONDS = 300.0
 
 
 class Moment(NamedTuple):
@@ -141,15 +142,17 @@ class _Flight:
         thread: Who makes it.
         error: Why it failed, if that would be so for everybody.
         fruitless: True if only a person could help, who was not asked.
+        asking: True once a person may be asked, who takes longer than a call.
     """
 
-    __slots__ = ("error", "fruitless", "landed", "thread")
+    __slots__ = ("asking", "error", "fruitless", "landed", "thread")
 
     def __init__(self) -> None:
         self.landed = Cancel()
         self.thread = threading.get_ident()
         self.error: Optional[FlyteLiteError] = None
         self.fruitless = False
+        self.asking = False
 
     def wait(self, deadline: Deadline) -> None:
         woken: SimpleQueue[None] = SimpleQueue()
@@ -307,12 +310,32 @@ class TokenCredentials:
                     Code.UNAUTHENTICATED,
                     sent=False,
                 )
-            first.wait(deadline)
+            self._follow(first, deadline)
             if first.error is not None:
                 # Each thread its own: calls write into their errors how they went.
                 raise copy.copy(first.error) from first.error
             if quietly and first.fruitless:
                 return None
+
+    def _follow(self, flight: _Flight, deadline: Deadline) -> None:
+        started = self._clock.monotonic()
+        try:
+            flight.wait(deadline)
+        except CallTimeoutError:
+            if not flight.asking:
+                raise
+            flight.wait(deadline.for_person(_PERSON_SECONDS))
+        finally:
+            if flight.asking:
+                deadline.postpone(self._clock.monotonic() - started)
+
+    def _asked(self, deadline: Deadline) -> Token:
+        """From a person, perhaps, who has longer than a call whose end nobody has set."""
+        started = self._clock.monotonic()
+        try:
+            return self._source.fetch(deadline.for_person(_PERSON_SECONDS))
+        finally:
+            deadline.postpone(self._clock.monotonic() - started)
 
     def _lead(self, key: tuple[int, int], flight: _Flight, deadline: Deadline, *, quietly: bool) -> Optional[Token]:
         generation = key[1]
@@ -324,7 +347,9 @@ class TokenCredentials:
             if token is None and quietly:
                 flight.fruitless = True
                 return None
-            token = token or self._source.fetch(deadline)
+            if token is None:
+                flight.asking = True
+                token = self._asked(deadline)
             self._state = (generation + 1, token)
             self._not_early_before = float("-inf")
             if _log.isEnabledFor(logging.DEBUG):
@@ -363,13 +388,3 @@ class Together:
 
 def _part_of(shown: Mapping[str, str], sent: Mapping[str, str]) -> bool:
     return all(sent.get(name) == value for name, value in shown.items())
-
-
-def unsent(error: CallError, doing: str) -> CallError:
-    """The same error as that of a call that could not even begin, saying what was being done."""
-    error.message = f"{doing}: {error.message}"
-    error.args = (error.message,)
-    error.sent = False
-    # A cookie of an identity provider is nobody's business; when to come again is.
-    error.headers = {name: values for name, values in error.headers.items() if name in ("retry-after", "date")}
-    return error

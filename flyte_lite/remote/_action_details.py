@@ -358,7 +358,7 @@ def changes(
     told: Optional[ActionDetails] = None
 
     def ask() -> run_definition_pb2.ActionDetails:
-        return get_details(session, action, deadline.within(session.timeout))
+        return get_details(session, action, session.part_of(deadline))
 
     def is_news(found: run_definition_pb2.ActionDetails) -> bool:
         return told is None or found != told.pb2
@@ -372,5 +372,5 @@ def changes(
         if with_data and told.done():
             # Whoever asks for them later is told what was wrong.
             with suppress(CallError):
-                told._fetch(deadline.within(session.timeout))
+                told._fetch(session.part_of(deadline))
         yield told

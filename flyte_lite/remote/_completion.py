@@ -257,9 +257,7 @@ class _Place:
         for begin in range(0, len(names), size or 1):
             some = names[begin : begin + size]
             try:
-                shown = listed(
-                    self.session, self._place, some, self._since(some), deadline.within(self.session.timeout)
-                )
+                shown = listed(self.session, self._place, some, self._since(some), self.session.part_of(deadline))
             except CallError as error:
                 if self._patience.covers(error):
                     if not deadline.expired:
@@ -294,7 +292,7 @@ class _Place:
             absent = self._absent[name] = self._absent.pop(name)
             root = self.waiting[name][0].pb2.action.id
             try:
-                details = get_details(self.session, root, deadline.within(self.session.timeout))
+                details = get_details(self.session, root, self.session.part_of(deadline))
             except CallError as error:
                 patience = absent.patience if isinstance(error, NotFoundError) else self._patience
                 if not patience.covers(error):

@@ -148,7 +148,7 @@ class LogTail:
         session = self._session
         details, self._known = self._known, None
         if details is None:
-            details = get_details(session, self._action, self._deadline.within(session.timeout))
+            details = get_details(session, self._action, session.part_of(self._deadline))
         self._phase = ActionPhase.from_protobuf(details.status.phase)
         self._newest = count = _attempts.newest(details)
         if self._asked is not None and self._asked > max(count, 1):

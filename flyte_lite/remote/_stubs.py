@@ -135,7 +135,7 @@ class StubMethod:
         seconds = (DEFAULT_TIMEOUT if single else None) if timeout is ... else timeout
         if seconds is not None and not is_length(seconds):
             raise OptionError(f"timeout is {seconds!r}; give seconds, or None for no end")
-        deadline = Deadline(self._channel.clock, seconds)
+        deadline = Deadline(self._channel.clock, seconds, usual=timeout is ...)
         headers: dict[str, list[Union[str, bytes]]] = {}
         for name, value in metadata or ():
             headers.setdefault(name, []).append(value)

@@ -78,7 +78,7 @@ class Watched(ABC):
                 return phase.is_terminal or (wait_for == "running" and phase in _STARTED)
 
             def ask() -> bool:
-                within = deadline.within(session.timeout)
+                within = session.part_of(deadline)
                 if wait_for != "logs-ready":
                     step.status.CopyFrom(status_of(session, step.id, within))
                     return is_enough()

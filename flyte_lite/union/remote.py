@@ -237,7 +237,7 @@ class Run:
             # Looking for it is a part of the waiting.
             session = _session.current("Run")
             deadline = Deadline(session.clock, seconds, session.cancel)
-            self._found(deadline.within(session.timeout))
+            self._found(session.part_of(deadline))
             seconds = deadline.left()
         self._found().wait(timeout=seconds, interval=interval)
         return self

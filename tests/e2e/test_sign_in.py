@@ -8,6 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Optional
 
 import pytest
@@ -238,6 +239,16 @@ def test_a_device_code(issuer: Issuer) -> None:
 
     assert len(issuer.to("/device")) == 1
     assert issuer.to("/token")[-1].form["grant_type"] == "refresh_token"
+
+
+def test_who_signs_in_slowly_has_the_time_if_nobody_has_set_one(issuer: Issuer) -> None:
+    issuer.approve = lambda nth: "" if nth > 1 else None
+    issuer.interval = 1.0
+    with calling(issuer, auth_type="DeviceFlow") as caller, ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(caller.call, 1.5, usual=True) for _ in range(3)]
+        assert [call.result(60) for call in calls] == [1, 1, 1]
+
+    assert len(issuer.to("/device")) == 1
 
 
 def test_a_device_code_that_is_declined(issuer: Issuer) -> None:

@@ -210,7 +210,16 @@ def test_a_form_has_what_there_is() -> None:
     assert asked.method == "POST"
     assert asked.form == {"grant_type": "g h", "x": "&=\u00e9"}
     assert asked.headers == {"accept": "application/json", "content-type": "application/x-www-form-urlencoded"}
-    assert asked.deadline is deadline
+    assert asked.deadline.left() == deadline.left()
+    assert asked.deadline.cancel is deadline.cancel
+
+
+def test_one_answer_does_not_cost_all_of_the_time_that_a_person_has() -> None:
+    web, provider, deadline = bench({"access_token": "abc"})
+
+    provider.post(URL, {}, Deadline(deadline.clock, 300))
+
+    assert web.asked[0].deadline.left() == 30
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ import pytest
 from fakes import FakeClock
 
 from flyte_lite import errors
-from flyte_lite._auth.tokens import Moment, Together, Token, TokenCredentials, unsent
+from flyte_lite._auth.provider import unsent
+from flyte_lite._auth.tokens import Moment, Together, Token, TokenCredentials
 from flyte_lite._clock import Cancel, Deadline
 from flyte_lite.errors import Code
 
@@ -107,6 +108,26 @@ def test_nothing_is_shown_to_a_server_that_does_not_ask() -> None:
     assert bench.refuse({}) is True
     assert bench.show() == {HEADER: "Bearer t1"}
     assert bench.fetched == 1
+
+
+@pytest.mark.parametrize(("usual", "had", "left"), [(True, 300, 100), (False, 100, 10)], ids=["usual", "set"])
+def test_what_a_person_takes_is_not_the_calls_if_nobody_has_set_its_end(usual: bool, had: float, left: float) -> None:
+    bench = Bench()
+
+    def slow() -> float:
+        bench.clock.sleep(90)
+        return 3600.0
+
+    bench.source.outcomes = [slow]
+    bench.source.person_needed = True
+    deadline = Deadline(bench.clock, 100.0, usual=usual)
+    started = bench.clock.monotonic()
+
+    assert bench.credentials.headers(deadline) == {HEADER: "Bearer t1"}
+    end = bench.source.deadlines[0].end
+    assert end is not None
+    assert end - started == had
+    assert deadline.left() == left
 
 
 def test_one_method_that_wants_somebody_leaves_the_others_alone_where_nobody_can_sign_in() -> None:

@@ -156,3 +156,52 @@ def test_a_signal_handler_may_cancel_what_its_own_thread_waits_for() -> None:
 def test_the_system_clock_is_the_machines() -> None:
     assert SYSTEM_CLOCK.monotonic() <= SYSTEM_CLOCK.monotonic()
     assert SYSTEM_CLOCK.time() > 1_700_000_000
+
+
+def test_a_person_has_longer_than_a_call_whose_end_nobody_has_set() -> None:
+    clock = FakeClock()
+    cancel = Cancel()
+    usual = Deadline(clock, 30, cancel, usual=True)
+    set_ = Deadline(clock, 30, cancel)
+
+    assert usual.for_person(300).left() == 300
+    assert usual.for_person(300).cancel is cancel
+    assert set_.for_person(300) is set_
+    clock.sleep(100)
+    usual.postpone(100)
+    set_.postpone(100)
+    assert (usual.left(), set_.left()) == (30, 0)
+
+
+@pytest.mark.parametrize(
+    ("whole", "left", "after"),
+    [(None, 300, 30), (1000, 300, 30), (200, 200, 30), (120, 120, 20)],
+    ids=["no end", "far", "near", "nearer"],
+)
+def test_what_somebody_has_set_above_it_holds(whole: float, left: float, after: float) -> None:
+    clock = FakeClock()
+    outer = Deadline(clock, whole)
+    part = outer.within(30, usual=True)
+
+    assert part.for_person(300).left() == left
+    clock.sleep(100)
+    part.postpone(100)
+    assert part.left() == after
+    assert outer.left() == (None if whole is None else whole - 100)
+
+
+def test_what_nobody_has_set_above_it_is_moved_too() -> None:
+    clock = FakeClock()
+    outer = Deadline(clock, 30, usual=True)
+    part = outer.within(20, usual=True)
+
+    clock.sleep(100)
+    part.postpone(100)
+    assert (part.left(), outer.left()) == (20, 30)
+
+
+def test_a_deadline_without_an_end_has_none_to_move() -> None:
+    never = Deadline(FakeClock(), None, usual=True)
+
+    never.postpone(100)
+    assert (never.left(), never.for_person(300).left()) == (None, 300)

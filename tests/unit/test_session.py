@@ -224,3 +224,16 @@ def test_a_console_that_is_no_address_says_who_set_it() -> None:
     config = Config.load({"endpoint": "h"}, {"FLYTE_CONSOLE_ENDPOINT": "a b"})
     with pytest.raises(ConfigError, match=r"console_endpoint: .*\(from environment variable FLYTE_CONSOLE_ENDPOINT\)"):
         connect(config)
+
+
+def test_a_timeout_that_nobody_has_set_is_known_for_one() -> None:
+    config = Config(endpoint="https://flyte.example.com")
+    usual, given = connect(config), connect(config, timeout=30.0)
+
+    assert (usual.deadline().left() or 0) > 29
+    assert [usual.deadline().usual, usual.scoped(project="p").deadline().usual] == [True, True]
+    assert [given.deadline().usual, usual.scoped(timeout=5).deadline().usual] == [False, False]
+    assert usual.scoped(timeout=5).scoped(project="p").deadline().usual is False
+    whole = Deadline(usual.clock, 100)
+    assert (usual.part_of(whole).usual, usual.part_of(whole).outer) == (True, whole)
+    assert given.part_of(whole).usual is False
