@@ -117,6 +117,18 @@ def test_the_readme_s_fault_does_what_it_says(tmp_path: Path) -> None:
     run(tmp_path, "-c", head + client + textwrap.indent(body, " " * 8))
 
 
+def test_the_readme_s_devbox_lets_in_who_signs_in(tmp_path: Path) -> None:
+    imports = "from flyte_lite import Client\nfrom flyte_lite.devbox import Devbox\n"
+    listed = "    print(list(client.runs.listall()), box.issuer.issued())\n"
+    lines = readme_block("with Devbox(auth=True)").splitlines(keepends=True)
+
+    printed = run(tmp_path, "-c", "".join([imports, *lines[:2], listed, *lines[2:], listed]))
+
+    assert [line.count("'client_credentials': ") for line in printed.splitlines()] == [1, 1]
+    assert "'client_credentials': 1" in printed.splitlines()[0]
+    assert "'client_credentials': 2" in printed.splitlines()[1]
+
+
 def test_the_readme_s_script_runs_on_a_devbox(tmp_path: Path) -> None:
     from flyte_lite.devbox import Devbox
 
