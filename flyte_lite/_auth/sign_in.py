@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Optional, Union
 
 from flyte_lite._auth.client_credentials import ClientCredentials, ClientProof, Secret
@@ -11,10 +13,10 @@ from flyte_lite._auth.device_code import DeviceCode
 from flyte_lite._auth.discovery import ClientConfig, Discovery, FoundHeader, GivenHeader, UsualHeader, takes_token
 from flyte_lite._auth.given import GivenToken
 from flyte_lite._auth.passthrough import Passthrough
-from flyte_lite._auth.person import BY_PLAIN_HTTP, Person
+from flyte_lite._auth.person import BY_PLAIN_HTTP, Person, unattended
 from flyte_lite._auth.pkce import Pkce
 from flyte_lite._auth.provider import IdentityProvider, is_loopback, split
-from flyte_lite._auth.store import Place, TokenStore, place_of, store_of, where
+from flyte_lite._auth.store import Place, TokenStore, place_of, where
 from flyte_lite._auth.tokens import Header, Together, Token, TokenCredentials, TokenSource
 from flyte_lite._rpc.channel import Channel
 from flyte_lite._rpc.retry import RetryPolicy
@@ -351,3 +353,37 @@ def words(name: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, (list, tuple)) and all(isinstance(word, str) for word in value):
         return tuple(value)
     raise ConfigError(f"{name} is a list of texts")
+
+
+def store_of(
+    choice: Any,
+    *,
+    person: bool,
+    disable_keyring: bool = False,
+    environ: Mapping[str, str] = os.environ,
+) -> Optional[TokenStore]:
+    """The store that the setting `token_store` stands for; None is the memory of this process.
+
+    Args:
+        choice: As `Config` reads it: None, "memory", "keyring", "file", the path of a folder, or a store. None is the
+            keyring for what a person has, where somebody may sit.
+        person: Whether a person signs in; what a program gets is kept where the caller says, and nowhere else.
+        disable_keyring: Whether None never means the keyring.
+
+    Raises:
+        ConfigError: There is no folder for files.
+    """
+    if choice is None:
+        choice = "keyring" if person and not disable_keyring and not unattended(environ) else "memory"
+    if choice == "memory":
+        return None
+    if choice == "keyring":
+        from flyte_lite._auth.keyring_store import KEYRING
+
+        return KEYRING
+    if not isinstance(choice, (str, os.PathLike)):
+        store: TokenStore = choice
+        return store
+    from flyte_lite._auth.file_store import FileStore, usual_folder
+
+    return FileStore(usual_folder(environ) if choice == "file" else Path(choice))

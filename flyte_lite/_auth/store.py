@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple, Optional, Protocol
+from typing import NamedTuple, Optional, Protocol
 from urllib.parse import quote
-
-from flyte_lite._auth.person import unattended
 
 SHARED_NAME = "tokens"
 """Under which the official SDK keeps what a person has, too."""
@@ -103,37 +98,3 @@ def where(store: Optional[TokenStore]) -> str:
     """What a store is called, for people; "" for none, which is the memory of this process."""
     said = getattr(store, "where", None)
     return said if isinstance(said, str) else "" if store is None else f"a {type(store).__name__}"
-
-
-def store_of(
-    choice: Any,
-    *,
-    person: bool,
-    disable_keyring: bool = False,
-    environ: Mapping[str, str] = os.environ,
-) -> Optional[TokenStore]:
-    """The store that the setting `token_store` stands for; None is the memory of this process.
-
-    Args:
-        choice: As `Config` reads it: None, "memory", "keyring", "file", the path of a folder, or a store. None is the
-            keyring for what a person has, where somebody may sit.
-        person: Whether a person signs in; what a program gets is kept where the caller says, and nowhere else.
-        disable_keyring: Whether None never means the keyring.
-
-    Raises:
-        ConfigError: There is no folder for files.
-    """
-    if choice is None:
-        choice = "keyring" if person and not disable_keyring and not unattended(environ) else "memory"
-    if choice == "memory":
-        return None
-    if choice == "keyring":
-        from flyte_lite._auth.keyring_store import KEYRING
-
-        return KEYRING
-    if not isinstance(choice, (str, os.PathLike)):
-        store: TokenStore = choice
-        return store
-    from flyte_lite._auth.file_store import FileStore, usual_folder
-
-    return FileStore(usual_folder(environ) if choice == "file" else Path(choice))

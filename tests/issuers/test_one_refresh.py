@@ -14,7 +14,7 @@ from one_refresh import Crowd
 from page_browser import PageBrowser
 from token_stores import DictStore
 
-from flyte_lite._auth.store import store_of
+from flyte_lite._auth.sign_in import store_of
 from flyte_lite._clock import SYSTEM_CLOCK, Deadline
 from flyte_lite.devbox import Devbox
 

@@ -12,7 +12,8 @@ from token_stores import DictStore
 
 from flyte_lite._auth.file_store import FileStore
 from flyte_lite._auth.keyring_store import KEYRING
-from flyte_lite._auth.store import Place, place_of, store_of
+from flyte_lite._auth.sign_in import store_of
+from flyte_lite._auth.store import Place, place_of
 from flyte_lite.errors import ConfigError
 
 HOME = {"HOME": "/h"}
