@@ -12,7 +12,14 @@ import pytest
 from fakes import FakeChannel, FakeClock
 
 from flyte_lite import _session
-from flyte_lite.errors import NotFoundError, NotInitializedError, RuntimeUserError, UnavailableError, WaitTimeoutError
+from flyte_lite.errors import (
+    Code,
+    NotFoundError,
+    NotInitializedError,
+    RuntimeUserError,
+    UnavailableError,
+    WaitTimeoutError,
+)
 from flyte_lite.idl.flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from flyte_lite.union.remote import Run, Task
 
@@ -176,7 +183,7 @@ def test_where_there_is_no_failure_there_is_none(phase: int) -> None:
 
 
 def test_an_outage_is_not_the_run_s_failure() -> None:
-    default(FakeChannel().on(GET, told(FAILED)).on(ACTION, UnavailableError("down", _session.Code.UNAVAILABLE)))
+    default(FakeChannel().on(GET, told(FAILED)).on(ACTION, UnavailableError("down", Code.UNAVAILABLE)))
     run = Run.get(name="r1")
 
     with pytest.raises(UnavailableError):
@@ -224,7 +231,7 @@ def test_looking_for_the_run_is_a_part_of_the_wait() -> None:
 
 def test_a_run_that_is_not_there_is_not_waited_for() -> None:
     clock = FakeClock()
-    default(FakeChannel(clock).on(GET, NotFoundError("no such run", _session.Code.NOT_FOUND)))
+    default(FakeChannel(clock).on(GET, NotFoundError("no such run", Code.NOT_FOUND)))
 
     with pytest.raises(NotFoundError):
         Run("r1").wait()
